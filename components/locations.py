@@ -7,6 +7,7 @@ failed requests. Google Cloud Storage has not been tested.
 
 import contextlib
 import functools
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from components.artifacts import sha256_of_file
 from components.errors import ConfigError, SourceError, StoreError, single_line
+from components.raw_files import RawRecord
 
 BUCKETS = ("s3://", "gs://")
 """URI schemes of object stores."""
@@ -157,6 +159,20 @@ def _in_folder(folder: Path) -> list[FileEntry]:
     return [_entry(path, path.name) for path in paths if path.is_file()]
 
 
+def fingerprint(files: Sequence[FileEntry]) -> str:
+    """sha256 hex over the names and contents (for objects in a store, the ETags) of files. Raises what `state_of` raises."""
+    rows = [f"{file.relative} {state_of(file.location)}" for file in files]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def raw_records(files: Sequence[FileEntry], source: str) -> list[RawRecord]:
+    """The files as raw files of a source. Raises what `sha256_at` raises."""
+    return [
+        RawRecord(source=source, path=file.relative, sha256=sha256_at(file.location), bytes=file.size, uri=file.location)
+        for file in files
+    ]
+
+
 def size_of(location: str) -> int:
     """Size in bytes of the file at a location. Raises `OSError` for a local file, `StoreError` for an object."""
     if not in_bucket(location):
@@ -182,8 +198,6 @@ def sha256_at(location: str) -> str:
     """
     if not in_bucket(location):
         return sha256_of_file(Path(location))
-    import hashlib
-
     with _store_errors(location), _file_system(location).open(location, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

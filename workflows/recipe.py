@@ -49,6 +49,8 @@ class Recipe:
         allowed = "letters, digits, '.', '-' and '_'"
         plain = bool(self.name) and all(character.isalnum() or character in "._-" for character in self.name)
         require(plain, self, "name", self.name, allowed)
+        allowed = "empty with pretraining.start, whose checkpoint brings its tokenizer"
+        require(not (self.tokenizer.start and self.pretraining.start), self, "tokenizer.start", self.tokenizer.start, allowed)
         searched = [benchmark.name for benchmark in self.curation.filtering.benchmarks]
         asked = [benchmark.name for benchmark in self.evaluation.benchmarks]
         allowed = f"those of curation.filtering.benchmarks: {', '.join(searched) or 'none'}"

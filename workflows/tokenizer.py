@@ -15,16 +15,27 @@ DOCUMENTS = only("documents/*", Mixture.NAME)
 """What is read of a corpus where its texts are: of both splits."""
 
 
-@step(environments.cpu, Tokenizer)
+def tokenizer_facts(config: TokenizerConfig) -> dict[str, str]:
+    """A fingerprint of the files of an existing tokenizer that the config names."""
+    from components.locations import fingerprint
+    from components.tokenizer.origin import files_of
+
+    return {"files": fingerprint(files_of(config.start))} if config.start else {}
+
+
+@step(environments.cpu, Tokenizer, facts=tokenizer_facts)
 def tokenizer(
     config: TokenizerConfig,
     corpus: Annotated[Corpus, DOCUMENTS],
     start: Annotated[Checkpoint | None, only(*TOKENIZER_FILES)] = None,
 ) -> Component:
-    """Train the tokenizer on a byte-weighted sample of the corpus, or take that of the checkpoint where training starts."""
+    """Train the tokenizer on a byte-weighted sample of the corpus, or take an existing one.
+
+    The existing one is that of the checkpoint `start` where training starts, or that in `config.start`.
+    """
     from components.tokenizer.training import adopt_tokenizer, train_tokenizer
 
-    return adopt_tokenizer if start else train_tokenizer
+    return adopt_tokenizer if start or config.start else train_tokenizer
 
 
 @step(environments.data, TokenShards)

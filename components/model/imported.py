@@ -5,10 +5,10 @@ from pathlib import Path
 
 from components.artifacts import Figures, encoded
 from components.flops import parameters
-from components.locations import FileEntry, fetched_folder, sha256_at
+from components.locations import fetched_folder, raw_records
 from components.model.huggingface import load, save
 from components.model.origin import READ, files_of
-from components.raw_files import RawRecord, write_raw
+from components.raw_files import write_raw
 from components.tokenizer.imported import import_tokenizer
 
 SOURCE = "start"
@@ -31,9 +31,5 @@ def import_checkpoint(directory: str, output: Path) -> Figures:
         import_tokenizer(source, Path(tokenizer))
         model = load(source)
         save(model, Path(tokenizer), output)
-    write_raw([_record(file) for file in files], output)
+    write_raw(raw_records(files, SOURCE), output)
     return {"parameters": parameters(model.shape), "shape": encoded(model.shape)}
-
-
-def _record(file: FileEntry) -> RawRecord:
-    return RawRecord(source=SOURCE, path=file.relative, sha256=sha256_at(file.location), bytes=file.size, uri=file.location)

@@ -1,9 +1,8 @@
 """Lists the files of a checkpoint to import, and computes their fingerprint."""
 
-import hashlib
-
+from components import locations
 from components.errors import MissingArtifact
-from components.locations import FileEntry, files_in, state_of
+from components.locations import FileEntry, files_in
 
 READ = ("*.json", "*.safetensors")
 """Patterns of the files that are read; pickled weights and code are ignored."""
@@ -26,5 +25,4 @@ def files_of(directory: str) -> list[FileEntry]:
 
 def fingerprint(directory: str) -> str:
     """sha256 in hex over the names and contents (ETags for objects in a bucket) of these files. Raises as `files_of`."""
-    rows = [f"{file.relative} {state_of(file.location)}" for file in files_of(directory)]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return locations.fingerprint(files_of(directory))

@@ -18,7 +18,7 @@ from components.hashing import GOLDEN_RATIO
 from components.machine_code import Bytes, Numbers, compiled, mix
 from components.tokenizer.compiled_merging import merge, merges_of
 from components.tokenizer.compiled_pretokenization import PreTokenizer
-from components.tokenizer.pretokenization import byte_level, pre_tokenizer
+from components.tokenizer.pretokenization import byte_level, splits_of
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 Ids = npt.NDArray[np.uint32]
@@ -66,9 +66,11 @@ class BatchEncoder:
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         """`supports` must hold for the tokenizer."""
-        library = tokenizer.library
+        library, splits = tokenizer.library, splits_of(tokenizer.library)
+        if splits is None:
+            raise ValueError("the tokenizer's splits are unknown; call supports first")
         self._marks = tokenizer.bos_id, tokenizer.eos_id
-        self._pre_tokenizer = PreTokenizer()
+        self._pre_tokenizer = PreTokenizer(splits)
         self._merges = merges_of(library)
         self._cache = _empty_cache()
         self._model_alone = tokenizers.Tokenizer(library.model)  # without special tokens, and without pre-tokenization
@@ -118,7 +120,7 @@ def encoder_of(tokenizer: TextTokenizer) -> BatchEncoder | LibraryEncoder:
 def supports(library: tokenizers.Tokenizer) -> bool:
     """Whether `BatchEncoder` gives the same ids: text is split as by `pretokenization`, and bytes are merged by rank alone."""
     model = library.model
-    if not isinstance(model, tokenizers.models.BPE) or library.normalizer is not None or library.pre_tokenizer is None:
+    if not isinstance(model, tokenizers.models.BPE) or library.normalizer is not None:
         return False
     plain = model.dropout is None and not model.ignore_merges and not model.byte_fallback and not model.fuse_unk
     whole = (
@@ -126,7 +128,7 @@ def supports(library: tokenizers.Tokenizer) -> bool:
         and not model.end_of_word_suffix
         and all(token.special for token in library.get_added_tokens_decoder().values())
     )
-    return bool(plain and whole and library.pre_tokenizer.__getstate__() == pre_tokenizer().__getstate__())
+    return bool(plain and whole and splits_of(library))
 
 
 def _refuse_unless_text(texts: pa.Array) -> None:

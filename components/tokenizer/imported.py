@@ -1,4 +1,4 @@
-"""Importing the tokenizer of a Hugging Face checkpoint into the files of a tokenizer artifact.
+"""Importing an existing tokenizer, such as that of a Hugging Face checkpoint, into the files of a tokenizer artifact.
 
 Elsewhere a text that spells out a control token can get its id in two ways, which are closed here: an added token that is not
 marked special is always matched in texts; and a model with the token's characters in its vocabulary, as SentencePiece's unigram
@@ -8,7 +8,7 @@ models have them, encodes them as that token.
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,29 +31,42 @@ CONTEXTS = ("{}", " {} ", "a {} b", "a{}b", "{}{}", "\n{}\n", "\t{}", "{}.", "({
 """The texts around a control token with which an imported tokenizer is tested."""
 
 
-def import_tokenizer(checkpoint: Path, output: Path) -> None:
-    """Write `TOKENIZER_FILES` into `output`: copied from a checkpoint of longrun, else made from `tokenizer.json`.
+Rows = Callable[[int], int]
+"""Gives the rows of an embedding for a number of ids."""
+
+
+def import_tokenizer(checkpoint: Path, output: Path, rows: Rows | None = None) -> None:
+    """Write `TOKENIZER_FILES` into `output`: copied from a checkpoint or tokenizer of longrun, else made from `tokenizer.json`.
 
     BOS, EOS and padding are those of `config.json`, else of `tokenizer_config.json`; without padding EOS is used, which is not
     learned where it pads. Conversations get longrun's chat format, because SFT teaches that. No text is encoded into a special
-    token any more, even if it spells it out.
+    token any more, even if it spells it out. The size of the vocabulary is that in `config.json`; where it gives none, that of
+    `rows`.
 
     Raises:
-        MissingArtifact: no `tokenizer.json`; a SentencePiece model alone is not read.
+        MissingArtifact: no `tokenizer.json`; a SentencePiece model alone is not read. A file of longrun's own is missing.
         DamagedArtifact: it is no tokenizer.
-        ConfigError: no BOS or EOS, more ids than the model's embedding has rows, or a text that still gets one of the three ids.
+        ConfigError: no BOS or EOS, no size of the vocabulary, more ids than that, or a text that still gets one of the three ids.
     """
     if (checkpoint / SpecialTokens.NAME).is_file():
-        for name in TOKENIZER_FILES:
-            shutil.copyfile(checkpoint / name, output / name)
+        _copy(checkpoint, output)
     else:
-        _write(checkpoint, output)
+        _write(checkpoint, output, rows)
     _refuse_if_text_reaches_control(TextTokenizer.load(output), checkpoint)
 
 
-def _write(checkpoint: Path, output: Path) -> None:
+def _copy(checkpoint: Path, output: Path) -> None:
+    for name in TOKENIZER_FILES:
+        if not (checkpoint / name).is_file():
+            raise MissingArtifact(
+                f"{checkpoint / name}: missing; {checkpoint} has only some of the files of a tokenizer of longrun"
+            )
+        shutil.copyfile(checkpoint / name, output / name)
+
+
+def _write(checkpoint: Path, output: Path, rows: Rows | None) -> None:
     library = _library(checkpoint / text_tokenizer.FILE)
-    ours = _special_tokens(checkpoint, library)
+    ours = _special_tokens(checkpoint, library, rows)
     ours.write(output)
     (output / text_tokenizer.FILE).write_text(library.to_str(pretty=True) + "\n", encoding="utf-8")
     for_transformers = {
@@ -78,7 +91,7 @@ def _library(path: Path) -> tokenizers.Tokenizer:
     return library
 
 
-def _special_tokens(checkpoint: Path, library: tokenizers.Tokenizer) -> SpecialTokens:
+def _special_tokens(checkpoint: Path, library: tokenizers.Tokenizer, rows: Rows | None) -> SpecialTokens:
     """The control tokens of a checkpoint; from now on the library gives them to no text."""
     model, described = (_read_if_there(checkpoint / name) for name in ("config.json", CONFIG))
     ids = {name: _id(name, model, described, library) for name in CONTROL}
@@ -87,11 +100,14 @@ def _special_tokens(checkpoint: Path, library: tokenizers.Tokenizer) -> SpecialT
             raise ConfigError(f"{checkpoint}: no {name}_token_id in config.json and no {name}_token in {CONFIG}; name one there")
     vocabulary = library.get_vocab(with_added_tokens=True).values()
     control = _reserve(library, {number for number in ids.values() if number is not None})
-    if max(vocabulary) >= model["vocab_size"]:
-        raise ConfigError(f"{checkpoint}: ids up to {max(vocabulary)}, the model's embedding has {model['vocab_size']} rows")
+    size = model.get("vocab_size", rows(1 + max(vocabulary)) if rows else None)
+    if size is None:
+        raise ConfigError(f"{checkpoint}: no vocab_size in config.json; a checkpoint's config gives it")
+    if max(vocabulary) >= size:
+        raise ConfigError(f"{checkpoint}: ids up to {max(vocabulary)}, the model's embedding has {size} rows")
     regular = 1 + max(set(vocabulary) - control)
     padding = ids["eos"] if ids["pad"] is None else ids["pad"]
-    return SpecialTokens(bos=ids["bos"], eos=ids["eos"], pad=padding, vocab_size=model["vocab_size"], regular_tokens=regular)
+    return SpecialTokens(bos=ids["bos"], eos=ids["eos"], pad=padding, vocab_size=size, regular_tokens=regular)
 
 
 def _reserve(library: tokenizers.Tokenizer, named: Iterable[int]) -> set[int]:

@@ -1,7 +1,6 @@
-"""Training the tokenizer: byte-level BPE on a byte-weighted sample of the corpus."""
+"""Training the tokenizer, byte-level BPE on a byte-weighted sample of the corpus; or taking an existing one."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +10,15 @@ import pyarrow.parquet as pq
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from components.artifacts import VALIDATION, Figures, Mixture
-from components.errors import MissingArtifact, SourceError, require
+from components.errors import SourceError, require
 from components.files import JSON
+from components.locations import fetched_folder, raw_records
 from components.ports import Metrics
-from components.tokenizer import chat, documents, fertility, sample, special_tokens, text_tokenizer
-from components.tokenizer.config import TokenizerConfig
-from components.tokenizer.pretokenization import pre_tokenizer
+from components.raw_files import write_raw
+from components.tokenizer import chat, documents, fertility, origin, sample, special_tokens, text_tokenizer
+from components.tokenizer.config import READ, TokenizerConfig
+from components.tokenizer.imported import import_tokenizer
+from components.tokenizer.pretokenization import pre_tokenizer, pre_tokenizer_for_training, splits_of
 from components.tokenizer.special_tokens import BOS, EOS, PAD
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -24,7 +26,7 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics) -> Figures:
     """Train, write `tokenizer.json` with the files that `transformers` needs, and measure it on the validation split.
 
-    Returns the sizes, the tokens per byte of each domain and the round trip failures.
+    Returns the sizes, the splits, the tokens per byte of each domain and the round trip failures.
 
     Raises:
         SourceError: the corpus has no training text.
@@ -41,16 +43,25 @@ def train_tokenizer(config: TokenizerConfig, *, corpus: Path, output: Path, metr
     return {"sample_bytes": sum(quotas.values())} | _measured(config, corpus, output, metrics)
 
 
-def adopt_tokenizer(config: TokenizerConfig, *, start: Path, corpus: Path, output: Path, metrics: Metrics) -> Figures:
-    """Copy the tokenizer of an imported checkpoint instead, and measure it in the same way; its figures but those of a sample.
+def adopt_tokenizer(
+    config: TokenizerConfig, *, corpus: Path, output: Path, metrics: Metrics, start: Path | None = None
+) -> Figures:
+    """Take an existing tokenizer instead, and measure it in the same way; its figures but those of a sample.
+
+    It is that of the imported checkpoint `start`; without one, that in the directory `config.start`, whose files are recorded in
+    the tables of `components.raw_files`.
 
     Raises:
-        MissingArtifact: a file of the tokenizer is missing.
+        MissingArtifact, DamagedArtifact, ConfigError: as `import_tokenizer` does.
+        StoreError: the object store cannot be reached, or refuses.
     """
-    for name in special_tokens.TOKENIZER_FILES:
-        if not (start / name).is_file():
-            raise MissingArtifact(f"{start / name}: missing; import the checkpoint again")
-        shutil.copyfile(start / name, output / name)
+    if start is not None:
+        import_tokenizer(start, output)
+    else:
+        files = origin.files_of(config.start)
+        with fetched_folder(config.start, READ) as directory:
+            import_tokenizer(directory, output, config.padded)
+        write_raw(raw_records(files, origin.SOURCE), output)
     return _measured(config, corpus, output, metrics)
 
 
@@ -75,7 +86,7 @@ def _texts(config: TokenizerConfig, corpus: Path, quotas: dict[str, int], metric
 def _train(config: TokenizerConfig, texts: Iterator[list[str]]) -> Tokenizer:
     """The result does not depend on the number of threads: counts of words add up, and the lower ids win ties."""
     library = Tokenizer(models.BPE())
-    library.pre_tokenizer = pre_tokenizer()
+    library.pre_tokenizer = pre_tokenizer_for_training(config.splits)
     library.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=config.regular_tokens,
@@ -84,6 +95,7 @@ def _train(config: TokenizerConfig, texts: Iterator[list[str]]) -> Tokenizer:
         show_progress=False,
     )
     library.train_from_iterator(texts, trainer)
+    library.pre_tokenizer = pre_tokenizer(config.splits)
     return library
 
 
@@ -120,17 +132,18 @@ def _for_transformers(config: TokenizerConfig) -> dict[str, JSON]:
 
 
 def _measured(config: TokenizerConfig, corpus: Path, output: Path, metrics: Metrics) -> dict[str, JSON]:
-    rows = _measure(config, corpus, output)
+    tokenizer = TextTokenizer.load(output)
+    rows = _measure(config, tokenizer, corpus, output)
     metrics.log(0, {f"tokens_per_byte/{row.domain}": row.tokens_per_byte for row in rows})
     return {
-        "vocab_size": TextTokenizer.load(output).vocab_size,
+        "vocab_size": tokenizer.vocab_size,
+        "splits": splits_of(tokenizer.library) or "others",
         "tokens_per_byte": {row.domain: round(row.tokens_per_byte, 4) for row in rows},
         "round_trip_failures": sum(row.round_trip_failures for row in rows),
     }
 
 
-def _measure(config: TokenizerConfig, corpus: Path, output: Path) -> list[fertility.Fertility]:
-    tokenizer = TextTokenizer.load(output)
+def _measure(config: TokenizerConfig, tokenizer: TextTokenizer, corpus: Path, output: Path) -> list[fertility.Fertility]:
     domains = documents.domains(corpus, VALIDATION)
     rows = [fertility.measure(tokenizer, corpus, domain, config.max_measured_bytes) for domain in domains]
     (output / "metrics").mkdir()

@@ -18,7 +18,8 @@ from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.extensions import Extension, extensions_in
 from components.extensions.kinds import kind_of
 from components.file_names import naming_of
-from workflows.recipe import BUILT_IN, Recipe, from_json, load_recipe, to_json
+from components.tokenizer.config import TokenizerConfig
+from workflows.recipe import BUILT_IN, Recipe, apply_override, from_json, load_recipe, to_json
 from workflows.sweeps.sweep import Sweep
 
 TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer="gold")
@@ -229,8 +230,8 @@ NO_FILES = {
     "Recipe.description", "Recipe.name", "RegistrationConfig.alias", "RegistrationConfig.intended_use",
     "RegistrationConfig.licence", "RegistrationConfig.model", "RegistrationConfig.name", "RegistrationConfig.verdict",
     "ScheduleConfig.kind", "Source.distributions", "Source.domain", "Source.language", "Source.licence", "Source.name",
-    "Source.suffixes", "Source.text_field", "Sweep.description", "Sweep.name", "TrainingConfig.activation_checkpointing",
-    "TrainingConfig.precision",
+    "Source.suffixes", "Source.text_field", "Sweep.description", "Sweep.name", "TokenizerConfig.splits",
+    "TrainingConfig.activation_checkpointing", "TrainingConfig.precision",
 }  # fmt: skip
 """Texts of recipes and sweeps that name no file; code and data of extensions travel with the recipe."""
 
@@ -261,5 +262,14 @@ def test_every_text_of_a_recipe_or_sweep_says_that_it_names_files_or_is_known_no
     texts = dict([*_texts(Recipe, seen), *_texts(Sweep, seen)])
     assert {name for name, names in texts.items() if not names} == NO_FILES
     named = {"Source.uri", "Benchmark.uri", "FilteringConfig.flagged_words", "ScalingConfig.law", "PretrainingConfig.start"}
-    named |= {"ConversationsConfig.sources", "PreferencePairsConfig.sources"}
+    named |= {"ConversationsConfig.sources", "PreferencePairsConfig.sources", "TokenizerConfig.start"}
     assert {name for name, names in texts.items() if names} == named
+
+
+def test_a_tokenizer_can_be_taken_alone_and_not_beside_that_of_a_checkpoint() -> None:
+    recipe = load_recipe("tiny", ['tokenizer={"start": "directory"}'])
+    assert recipe.tokenizer == TokenizerConfig(start="directory")
+    with pytest.raises(ConfigError, match=r"TokenizerConfig\.regular_tokens is 497; allowed: only its default 100000"):
+        load_recipe("tiny", ["tokenizer.start=directory"])
+    with pytest.raises(ConfigError, match=r"Recipe\.tokenizer\.start is 'directory'; allowed: empty with pretraining\.start"):
+        apply_override(recipe, "pretraining.start=checkpoint")

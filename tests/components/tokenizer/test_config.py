@@ -37,6 +37,32 @@ def test_a_bad_value_is_refused_with_its_field_and_value(field: str, value: int)
         TokenizerConfig(**{field: value})
 
 
+def test_other_splits_than_the_known_ones_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"TokenizerConfig\.splits is 'gpt-2'; allowed: longrun, deepseek-llm"):
+        TokenizerConfig(splits="gpt-2")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("splits", "deepseek-llm"),
+        ("regular_tokens", 400),
+        ("special_tokens", 3),
+        ("sample_bytes", 1),
+        ("min_frequency", 1),
+        ("seed", 1),
+    ],
+)
+def test_what_decides_a_training_is_refused_beside_an_existing_tokenizer(field: str, value: object) -> None:
+    message = rf"TokenizerConfig\.{field} is {value!r}; allowed: only its default .* with an existing tokenizer \(start\)"
+    with pytest.raises(ConfigError, match=message):
+        TokenizerConfig(start="tokenizer", **{field: value})  # type: ignore[arg-type]
+
+
+def test_what_decides_the_embedding_and_the_measurement_is_allowed_beside_an_existing_tokenizer() -> None:
+    assert TokenizerConfig(start="tokenizer", vocab_multiple=64, max_measured_bytes=1).padded(65) == 128
+
+
 def test_shards_of_no_bytes_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"TokenShardsConfig\.shard_bytes is 0"):
         TokenShardsConfig(shard_bytes=0)

@@ -88,6 +88,21 @@ def test_a_checkpoint_of_ours_keeps_its_files(checkpoint: Path, tmp_path: Path) 
     assert all((again / name).read_bytes() == (tmp_path / "output" / name).read_bytes() for name in TOKENIZER_FILES)
 
 
+def test_without_a_size_in_config_json_the_vocabulary_is_padded_or_refused(checkpoint: Path, tmp_path: Path) -> None:
+    write(checkpoint, "config.json", {"bos_token_id": 300, "eos_token_id": 301})
+    with pytest.raises(ConfigError, match=r"no vocab_size in config\.json"):
+        imported(checkpoint, tmp_path)
+    import_tokenizer(checkpoint, tmp_path / "output", lambda ids: ids + 9)
+    assert TextTokenizer.load(tmp_path / "output").vocab_size == 303 + 9
+
+
+def test_a_tokenizer_of_ours_that_lacks_a_file_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    imported(checkpoint, tmp_path)
+    (tmp_path / "output" / "tokenizer_config.json").unlink()
+    with pytest.raises(MissingArtifact, match=r"tokenizer_config\.json: missing"):
+        import_tokenizer(tmp_path / "output", checkpoint)
+
+
 def test_what_is_missing_is_named(checkpoint: Path, tmp_path: Path) -> None:
     write(checkpoint, "config.json", {"vocab_size": 512, "eos_token_id": 1})
     with pytest.raises(ConfigError, match="no bos_token_id in config"):

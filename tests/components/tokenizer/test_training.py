@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.artifacts import sha256_of_file
-from components.errors import ConfigError, SourceError
+from components.errors import ConfigError, MissingArtifact, SourceError
 from components.ports import RecordedMetrics, SilentMetrics
+from components.raw_files import LOCATIONS, RAW, read_raw
 from components.tokenizer.config import TokenizerConfig
-from components.tokenizer.special_tokens import names
+from components.tokenizer.special_tokens import TOKENIZER_FILES, names
 from components.tokenizer.text_tokenizer import TextTokenizer
-from components.tokenizer.training import train_tokenizer
+from components.tokenizer.training import adopt_tokenizer, train_tokenizer
 
 CONFIG = TokenizerConfig(regular_tokens=400, vocab_multiple=64, sample_bytes=60_000)
 
@@ -65,6 +66,7 @@ def test_figures_and_metrics_tell_the_fertility_of_each_domain(corpus: Path, tmp
     assert table["round_trip_failures"].to_pylist() == [0, 0, 0]
     assert all(0.1 < value <= 1 for value in table["tokens_per_byte"].to_pylist())
     assert figures["sample_bytes"] == 60_000
+    assert figures["splits"] == "longrun"
     assert metrics.seen[-1] == (60_000, 60_000, "bytes")
     assert metrics.values[0]["tokens_per_byte/code"] == table["tokens_per_byte"][1].as_py()
 
@@ -119,3 +121,48 @@ def test_languages_with_shares_are_drawn_in_them(new_corpus: Any, tmp_path: Path
     train_tokenizer(config, corpus=new_corpus.directory, output=tmp_path, metrics=SilentMetrics())
     tokenizer = TextTokenizer.load(tmp_path)
     assert len(tokenizer.encode("大学之道在明明德")) < 10 < len(tokenizer.encode("the way of learning"))
+
+
+def adopted(start: Path, corpus: Path, output: Path, **others: Any) -> Any:
+    output.mkdir()
+    config = TokenizerConfig(start=str(start), **others)
+    return adopt_tokenizer(config, corpus=corpus, output=output, metrics=SilentMetrics())
+
+
+def test_a_tokenizer_of_ours_is_taken_as_it_is_and_its_files_are_recorded(
+    corpus: Path, tokenizer_directory: Path, tmp_path: Path
+) -> None:
+    figures = adopted(tokenizer_directory, corpus, tmp_path / "output")
+    assert all((tmp_path / "output" / name).read_bytes() == (tokenizer_directory / name).read_bytes() for name in TOKENIZER_FILES)
+    assert (figures["vocab_size"], figures["splits"], figures["round_trip_failures"]) == (768, "longrun", 0)
+    assert figures["tokens_per_byte"].keys() == {"chinese", "code", "prose"}
+    records = read_raw((tmp_path / "output" / RAW).read_bytes(), (tmp_path / "output" / LOCATIONS).read_bytes())
+    assert {(record.path, record.sha256, record.uri) for record in records} == {
+        (name, sha256_of_file(path), str(path)) for name in TOKENIZER_FILES for path in [tokenizer_directory / name]
+    }
+
+
+def test_a_tokenizer_of_another_make_is_taken_with_a_padded_vocabulary(
+    corpus: Path, tokenizer_directory: Path, tmp_path: Path
+) -> None:
+    start = tmp_path / "start"
+    start.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (start / name).write_bytes((tokenizer_directory / name).read_bytes())
+    assert adopted(start, corpus, tmp_path / "output", vocab_multiple=500)["vocab_size"] == 1000
+    text = "def f(x):\n    return x + 12  # 中文 it's\r\n"
+    ours, theirs = (TextTokenizer.load(directory) for directory in (tmp_path / "output", tokenizer_directory))
+    assert (ours.encode(text), ours.bos_id, ours.eos_id) == (theirs.encode(text), theirs.bos_id, theirs.eos_id)
+
+
+def test_a_directory_without_a_tokenizer_is_refused(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifact, match=r"no tokenizer\.json here; tokenizer\.start names the directory"):
+        adopted(tmp_path / "nothing", corpus, tmp_path / "output")
+
+
+def test_the_checkpoint_where_training_starts_brings_its_tokenizer(
+    corpus: Path, tokenizer_directory: Path, tmp_path: Path
+) -> None:
+    adopt_tokenizer(CONFIG, start=tokenizer_directory, corpus=corpus, output=tmp_path, metrics=SilentMetrics())
+    assert TextTokenizer.load(tmp_path).vocab_size == 768
+    assert not (tmp_path / RAW).exists()
