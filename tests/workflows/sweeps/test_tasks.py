@@ -26,8 +26,7 @@ from components.scaling.laws.text_law import SCALE, TextLaw
 from components.tokenizer import special_tokens
 from tests.components.artifacts.samples import domain_tokens, index_of
 from tests.components.ports.store_suite import manifest_of
-from tests.components.scaling.fitting.test_text_law import SMALL, tables
-from tests.components.scaling.text_truth import LAW, vocabulary
+from tests.components.scaling.text_truth import LAW, SMALL, tables, vocabulary
 from tests.workflows.stage_suite import require_inputs_taken, run_in, steps_of
 from workflows.recipe import from_json, to_json
 from workflows.steps.run import Branch, Order, Run, RunOptions

@@ -1,6 +1,5 @@
 """From a ladder in several vocabularies to the law of a text: known laws come back, and what is shared predicts better."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +8,16 @@ import pytest
 from components.errors import FitRefused
 from components.scaling.config import FitConfig
 from components.scaling.fitting.parametric import fit_parametric
-from components.scaling.fitting.robust import Array
 from components.scaling.fitting.text_law import fit_text
 from components.scaling.laws.files import write_law
 from components.scaling.laws.law import LossLaw
 from components.scaling.laws.published import LAWS
 from components.scaling.laws.text_law import SCALE, TextLaw
-from components.scaling.sweeps.ladder import Ladder, Rung
 from components.scaling.sweeps.table import read_table, write_table
-from tests.components.scaling.ladder_truth import LADDER, TRUTH, rows
-
-TRUTHS = {512: TRUTH, 1024: dataclasses.replace(TRUTH, A=55.0, B=500.0), 2048: dataclasses.replace(TRUTH, A=52.0, B=560.0)}
-"""Larger vocabularies need less model and more tokens."""
-
-SMALL = dataclasses.replace(
-    LADDER, rungs=tuple(Rung(compute=1e12 * 2**rung, widths=(32, 48, 64, 96)) for rung in range(3)), target=8.0
-)
+from tests.components.scaling.ladder_truth import rows
+from tests.components.scaling.text_truth import SMALL, TRUTHS, columns, tables
 
 CONFIG = FitConfig(scale=SCALE, rounds=100)
-
-
-def tables(directory: Path, ladder: Ladder = SMALL, noise: float = 0.002) -> dict[str, Path]:
-    """A directory with the ladder's table in each vocabulary."""
-    runs = {}
-    for number, (size, truth) in enumerate(TRUTHS.items()):
-        runs[str(size)] = directory / str(size)
-        runs[str(size)].mkdir(parents=True)
-        single = rows(ladder.in_vocabulary(size), noise, number, truth=truth, bytes_per_token=2.0 + number / 2)
-        write_table(single, runs[str(size)] / "runs.csv")
-    return runs
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +102,6 @@ def extrapolation_errors(truths: dict[int, LossLaw], draws: int) -> tuple[float,
             together.append(abs(joint.losses[float(size)].at(scale, tokens) / actual - 1))
             alone.append(abs(single.loss.at(scale, tokens) / actual - 1))
     return float(np.median(together)), float(np.median(alone))
-
-
-def columns(truths: dict[int, LossLaw], seed: int) -> tuple[Array, Array, Array, Array]:
-    """n, d, loss and vocabulary of the ladder's trainings with the scatter of a seed."""
-    generator = np.random.default_rng(seed)
-    values = []
-    for size, truth in truths.items():
-        for point in SMALL.in_vocabulary(size).points():
-            scale = SMALL.family.scale(point.plan.shape.d_model)
-            scatter = np.exp(0.005 * generator.standard_normal())
-            values.append((scale, point.plan.tokens, truth.at(scale, point.plan.tokens) * scatter, size))
-    n, d, loss, group = np.array(values, dtype=np.float64).T
-    return n, d, loss, group
 
 
 def test_sharing_the_limit_and_the_exponents_predicts_better_beyond_the_ladder() -> None:

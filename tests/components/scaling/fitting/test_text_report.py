@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.scaling.config import FitConfig
 from components.scaling.fitting.parametric import fit_parametric
 from components.scaling.fitting.runs import Runs
 from components.scaling.fitting.text_report import write_text_report
-from tests.components.scaling.fitting.test_text_law import CONFIG, SMALL, TRUTHS, columns
-from tests.components.scaling.text_truth import LAW
+from components.scaling.laws.text_law import SCALE
+from tests.components.scaling.text_truth import LAW, SMALL, TRUTHS, columns
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     output = tmp_path_factory.mktemp("report")
     alone = dict.fromkeys(truths, "too few runs")
-    write_text_report(LAW, joint, alone, tables=tables, ladder=SMALL, config=CONFIG, output=output)
+    write_text_report(LAW, joint, alone, tables=tables, ladder=SMALL, config=FitConfig(scale=SCALE, rounds=100), output=output)
     return output
 
 

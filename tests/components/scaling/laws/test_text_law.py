@@ -70,5 +70,5 @@ def test_the_law_of_a_vocabulary_that_makes_no_sense_is_refused(change: dict[str
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     LAW.write(tmp_path)
     (tmp_path / "text-law.json").write_text((tmp_path / "text-law.json").read_text().replace('"aspect"', '"ratio"'))
-    with pytest.raises(DamagedArtifact, match=r"text-law\.json: not TextLaw \(unknown field ratio"):
+    with pytest.raises(DamagedArtifact, match=r"text-law\.json: not a valid TextLaw \(unknown field ratio"):
         TextLaw.read(tmp_path)
