@@ -1,4 +1,4 @@
-"""Named values that Python functions return: recipes and sweeps, ours by name, a user's by file."""
+"""Load recipes and sweeps from Python functions: built-in ones by name, those of a user by file."""
 
 import importlib
 import importlib.util
@@ -135,21 +135,20 @@ RENAMED |= {
         "on_spike": "incidents.on_spike",
     }.items()
 }
-"""Fields of recipes that had another name: old path -> the new one, or two joined by "and". Errors about an old name say the
-new one."""
+"""Renamed fields of recipes: old path -> new path, or two new paths joined by "and". Errors about an old name give the new."""
 
 
 def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
-    """The value that one of `names` in `package`, or `file.py[:function]`, means.
+    """The value of class `kind` that `argument` names: one of `names` in `package`, or `file.py[:function]`.
 
     Raises:
-        ConfigError: no such name, file or function; the function fails or returns something else.
+        ConfigError: there is no such name, file or function; or the function fails or returns another class.
     """
     return _from_file(argument, kind) if ".py" in argument else _built_in(argument, kind, package, names)
 
 
 def folder_of(argument: str) -> Path:
-    """Where the code that a recipe names starts from: the folder of its file; for a name of ours, the current one."""
+    """The directory to which paths of extension code are relative: that of the recipe's file; else the current directory."""
     file = argument.partition(":")[0]
     return Path(file).expanduser().resolve().parent if ".py" in argument else Path.cwd()
 
@@ -176,7 +175,7 @@ def _from_file(argument: str, kind: type[Value]) -> Value:
         raise ConfigError(f"{word} file {path} has no function {name!r}; it has: {', '.join(_functions(module)) or 'none'}")
     made = _called(make, f"{path}:{name}", word)
     if not isinstance(made, kind):
-        raise ConfigError(f"{word} {path}:{name} returned {type(made).__name__}; it must return a {kind.__name__}")
+        raise ConfigError(f"{word} function {path}:{name} returned {type(made).__name__}; it must return a {kind.__name__}")
     return made
 
 
@@ -186,11 +185,11 @@ def _called(make: Any, where: str, word: str) -> Any:
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"{word} {where} failed: {type(error).__name__}: {error}{_hint(error)}") from error
+        raise ConfigError(f"{word} function {where} failed: {type(error).__name__}: {error}{_hint(error)}") from error
 
 
 def _hint(error: Exception) -> str:
-    """What a field that a config does not know is called today."""
+    """A hint with the new name, if the error is about a renamed field."""
     unknown_field = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     hint = hint_for(unknown_field[1]) if unknown_field else ""
     return f"; {hint}" if hint else ""
@@ -219,7 +218,9 @@ def _functions(module: types.ModuleType) -> list[str]:
 def _only_function(path: Path, module: types.ModuleType, word: str) -> str:
     names = _functions(module)
     if len(names) != 1:
-        raise ConfigError(f"{word} file {path} has {len(names)} functions; name one: {path.name}:FUNCTION of {', '.join(names)}")
+        raise ConfigError(
+            f"{word} file {path} has {len(names)} functions ({', '.join(names) or 'none'}); name one: {path.name}:FUNCTION"
+        )
     return names[0]
 
 
@@ -228,7 +229,7 @@ def _word(kind: type) -> str:
 
 
 def new_name_of(path: str) -> str:
-    """The path that `path` has today; empty where it has none other. Fields inside a renamed one are looked for too."""
+    """The new path of a renamed field, or of a field inside a renamed one; empty if it was not renamed."""
     for old, new in RENAMED.items():
         if path == old or path.startswith(f"{old}."):
             return new + path.removeprefix(old)
@@ -236,7 +237,7 @@ def new_name_of(path: str) -> str:
 
 
 def hint_for(field: str) -> str:
-    """For a field without its path, as Python's own errors have it: what it is called today, or nothing."""
+    """A hint about the new name of a field given without its path, as in Python's own errors; empty if it was not renamed."""
     renamed = [(old.rpartition(".")[0], new) for old, new in RENAMED.items() if old.rpartition(".")[2] == field]
     names = sorted({path.removeprefix(f"{owner}.") for owner, new in renamed for path in new.split(" and ")})
-    return f"{field} is called {' or '.join(names)} now" if names else ""
+    return f"{field} was renamed to {' or '.join(names)}" if names else ""

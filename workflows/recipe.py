@@ -1,4 +1,4 @@
-"""A recipe: everything that decides a model, as one frozen value made of the stages' configs."""
+"""Recipes: a recipe holds the configs of all stages, and so everything that determines a model, in one frozen value."""
 
 import dataclasses
 import json
@@ -29,9 +29,9 @@ class Recipe:
     """The configs of all stages. Make a variant with `dataclasses.replace`."""
 
     name: str
-    """Also the name under which the model is registered, unless `registration.name` says otherwise."""
+    """Name of the recipe, and of the registered model unless `registration.name` is set."""
     description: str
-    """One line for `longrun recipes`."""
+    """One line that `longrun recipes` shows."""
     curation: CurationConfig
     tokenizer: TokenizerConfig
     token_shards: TokenShardsConfig
@@ -58,11 +58,11 @@ class Recipe:
 
 
 def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe that `name` or `file.py[:function]` means, with `a.b=c` overrides applied and the code of its extensions.
+    """Load a recipe by its name or `file.py[:function]`, apply `section.field=value` overrides, and read its extensions' code.
 
     Raises:
-        ConfigError: no such recipe, file or function; the function fails or returns something else; a bad override; an extension
-            that cannot be loaded.
+        ConfigError: there is no such recipe, file or function; the function fails or does not return a recipe; an override is
+            wrong; or an extension cannot be loaded.
     """
     recipe = load(argument, Recipe, "workflows.recipes", BUILT_IN)
     for override in overrides:
@@ -71,34 +71,34 @@ def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def to_json(recipe: Any) -> str:
-    """A recipe or sweep as the text in which it travels to a cluster, with the code of its extensions."""
+    """A recipe or sweep as the JSON that is sent to a cluster, with the code of its extensions."""
     return json.dumps(dataclasses.asdict(recipe))
 
 
 def from_json(text: str, kind: type[Whole]) -> Whole:
-    """The recipe, or what else `kind` is, that `to_json` made `text` of."""
+    """The recipe or sweep of class `kind` from the text that `to_json` made."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind).validate_json(text)
 
 
 def apply_override(recipe: Recipe, override: str) -> Recipe:
-    """`recipe` with one value replaced, as `section.field=value`; values are JSON, or plain text for strings.
+    """`recipe` with one field replaced by `section.field=value`; the value is JSON, or plain text for a string.
 
-    An element of a tuple is meant by its number from 0, or by its name; one of a mapping by its key.
+    An element of a tuple is addressed by its index from 0 or by its name, an element of a mapping by its key.
 
     Raises:
-        ConfigError: the form, the field or the type is wrong, or the config refuses the value.
+        ConfigError: the override is malformed, there is no such field, or the field does not allow the value.
     """
     path, separator, text = override.partition("=")
     if not separator or not path:
-        raise ConfigError(f"--set {override!r}: the form is section.field=value, such as pretraining.learning_rate=0.001")
+        raise ConfigError(f"--set {override!r}: not of the form section.field=value, such as pretraining.learning_rate=0.001")
     replaced: Recipe = _replaced(recipe, Recipe, path.split("."), text, path)
     return replaced
 
 
 def _replaced(value: Any, hint: Any, names: list[str], text: str, path: str) -> Any:
-    """A value of the type `hint` with what `names` lead to inside it replaced."""
+    """`value`, of type `hint`, with the element at the path `names` inside it replaced."""
     if not names:
         return _typed(hint, text, path)
     name, deeper = names[0], names[1:]
@@ -112,18 +112,18 @@ def _replaced(value: Any, hint: Any, names: list[str], text: str, path: str) -> 
         index = _index(value, name, path)
         return (*value[:index], _replaced(value[index], _inner(hint, tuple), deeper, text, path), *value[index + 1 :])
     holder = path.removesuffix("".join(f".{inner}" for inner in names)).rpartition(".")[2]
-    raise ConfigError(f"--set {path}: {holder} has no fields; it is {value!r}")
+    raise ConfigError(f"--set {path}: {holder} is {value!r}, which has no fields; set {holder} itself")
 
 
 def _require_field(name: str, hints: Mapping[str, Any], path: str) -> None:
     if name not in hints:
         if new := new_name_of(path):
-            raise ConfigError(f"--set {path}: {path} is called {new} now")
+            raise ConfigError(f"--set {path}: this field was renamed to {new}")
         raise ConfigError(f"--set {path}: {unknown('field', name, sorted(hints))}")
 
 
 def _index(elements: tuple[Any, ...], name: str, path: str) -> int:
-    """Which element a number or a name means; extensions are called as in reports."""
+    """Index of the element that an index or a name refers to; extensions have the name that reports show."""
     names = [str(getattr(element, "label", "") or getattr(element, "name", "")) for element in elements]
     if name.isdecimal() and int(name) < len(elements):
         return int(name)
@@ -134,14 +134,14 @@ def _index(elements: tuple[Any, ...], name: str, path: str) -> int:
 
 
 def _inner(hint: Any, kind: type) -> Any:
-    """The type of what a tuple, or a mapping by name, holds; also where the field may be something else instead."""
+    """The element type of a tuple or mapping, also if the type is a union with other types."""
     whole = next((option for option in (hint, *typing.get_args(hint)) if typing.get_origin(option) is kind), None)
     inner = typing.get_args(whole)
     return (inner[1] if kind is dict else inner[0]) if inner else Any
 
 
 def _typed(hint: Any, text: str, path: str) -> Any:
-    # pydantic costs 0.1 s to import, and only overrides need it
+    # Importing pydantic takes 0.1 s, and only overrides need it.
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -154,7 +154,7 @@ def _typed(hint: Any, text: str, path: str) -> Any:
             return adapter.validate_python(candidate, strict=isinstance(candidate, bool))
         except ValidationError:
             continue
-    raise ConfigError(f"--set {path}={text}: allowed is {_name(hint)}")
+    raise ConfigError(f"--set {path}={text}: wrong type; allowed: {_name(hint)}")
 
 
 def _name(hint: Any) -> str:

@@ -1,4 +1,4 @@
-"""Disk and memory that a recipe needs, checked before the work starts."""
+"""The disk space and memory that a recipe needs, checked before a run starts."""
 
 import shutil
 from pathlib import Path
@@ -11,34 +11,40 @@ from workflows.recipe import Recipe
 from workflows.sweeps.sweep import Sweep
 
 _COPIES_OF_TEXT = 4
-"""Text on disk at once: kept documents, intermediate tables, token shards, and the tokenizer's sample."""
+"""Copies of the text on disk at the same time: kept documents, intermediate tables, token shards, tokenizer sample."""
 
 _MIN_FREE = 512 * 2**20
-"""Bytes that must stay free for MLflow, logs and Ray."""
+"""Bytes of disk reserved for MLflow, logs and Ray."""
 
 
 def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
-    """Raise `ResourceError` where the home's disk or this machine's memory cannot hold the recipe."""
+    """Raise `ResourceError` if the disk of the home or the memory of this machine is too small for the recipe."""
     free, wanted = shutil.disk_usage(home).free, disk_bytes(recipe)
     if free < wanted:
-        raise ResourceError(f"recipe {recipe.name} needs {in_gib(wanted)} of disk; {home} has {in_gib(free)} free")
+        raise ResourceError(
+            f"recipe {recipe.name} needs {in_gib(wanted)} of disk, and {home} has {in_gib(free)} free; free some space, or "
+            "choose another directory with --home"
+        )
     available, needed = psutil.virtual_memory().available, memory_bytes(recipe)
     if available < needed:
-        raise ResourceError(f"recipe {recipe.name} needs {in_gib(needed)} of memory; {in_gib(available)} is available")
+        raise ResourceError(
+            f"recipe {recipe.name} needs {in_gib(needed)} of memory, and {in_gib(available)} are available; free some memory, or "
+            "make pretraining.shape smaller"
+        )
 
 
 def disk_bytes(recipe: Recipe | Sweep) -> int:
-    """The most bytes that a run of `recipe` puts on the disk, as far as its sources have a limit."""
+    """Maximum bytes that a run of `recipe` writes to disk. Sources without `sample_bytes` are not counted."""
     text = sum(source.sample_bytes or 0 for source in recipe.curation.sources)
     checkpoints = recipe.pretraining.training.checkpoints.on_disk * CHECKPOINT_BYTES * _parameters(recipe)
     return _MIN_FREE + _COPIES_OF_TEXT * text + checkpoints
 
 
 def memory_bytes(recipe: Recipe | Sweep) -> int:
-    """The fewest bytes of memory that pretraining needs where the recipe names the shape, and 1 GiB for everything else.
+    """Minimum bytes of host memory that a run of `recipe` needs: 1 GiB, and the model if the recipe sets its shape.
 
-    Whichever device it trains on: the weights in fp32, which are made and written on the host, and the copy of a checkpoint.
-    Pretraining checks again when it knows plan and device.
+    On every device, the host holds the weights in fp32, which are initialised and exported there, and a copy of a checkpoint.
+    Pretraining checks the memory again when the plan and the device are known.
     """
     return 2**30 + (BYTES["fp32"] + CHECKPOINT_BYTES) * _parameters(recipe)
 
@@ -49,5 +55,5 @@ def _parameters(recipe: Recipe | Sweep) -> int:
 
 
 def in_gib(count: int) -> str:
-    """A number of bytes as text."""
+    """A number of bytes in GiB, as text."""
     return f"{count / 2**30:.1f} GiB"

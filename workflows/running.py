@@ -1,4 +1,4 @@
-"""Running a recipe on this machine, or in a driver's pod: the home's lock, the run's journal, and Flyte in local mode."""
+"""Run recipes and sweeps: on this machine through Flyte in local mode, or on a cluster in the pod of the driver."""
 
 import contextlib
 import logging
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from workflows.sweeps.sweep import Sweep
 
 _FIRST_SECONDS = 10.0
-"""Within which the bucket and MLflow must answer before anything is done."""
+"""Seconds within which the bucket and MLflow must answer before a run starts."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = None) -> Journal:
     """Run `recipe` through Flyte in this process; the journal of the run.
 
     Raises:
-        LongrunError: what a step failed with, after it was written to the journal.
+        LongrunError: the error of a failed step, after it was written to the journal.
     """
     with open_run(recipe, settings, options) as run:
         _through_flyte(pipeline, recipe, run, settings)
@@ -48,7 +48,7 @@ def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = 
 
 
 def run_sweep(config: "Sweep", settings: Settings) -> Journal:
-    """Run a sweep as `run_recipe` runs a recipe."""
+    """Run a sweep in this process; the journal of the run. Raises the errors of `run_recipe`."""
     from workflows.sweeps.tasks import sweep
 
     with open_run(config, settings) as run:
@@ -57,7 +57,7 @@ def run_sweep(config: "Sweep", settings: Settings) -> Journal:
 
 
 def run_dedup_curve(recipe: Recipe, settings: Settings) -> Journal:
-    """Measure the deduplication curve of a recipe's sources as `run_recipe` runs the recipe."""
+    """Measure the deduplication curve of a recipe's sources; the journal of the run. Raises the errors of `run_recipe`."""
     from workflows.curation import dedup_curve
 
     with open_run(recipe, settings) as run:
@@ -79,9 +79,10 @@ def _through_flyte(task: Any, config: Any, run: Run, settings: Settings) -> None
 
 @contextlib.contextmanager
 def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions | None = None) -> Iterator[Run]:
-    """A run of a recipe or a sweep in the home: its lock, its journal, its parent run in MLflow; Ray is stopped at the end.
+    """Open a run of a recipe or a sweep in the home; when the block ends, stop Ray and close the run.
 
-    A second run in the same home waits for the first.
+    The run holds the lock of the home, and has a journal and a parent run in MLflow. A second run in the same home waits for the
+    first.
     """
     from infra.ray.local import stop_ray
 
@@ -101,12 +102,16 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
 
 @contextlib.contextmanager
 def open_run_on_cluster(recipe: "Recipe | Sweep", name: str, options: RunOptions) -> Iterator[Run]:
-    """The run `name` of a recipe or sweep in a driver's pod: its own directory, artifacts and MLflow where the profile says.
+    """Open the run `name` of a recipe or sweep in the pod of a driver, with the artifact store and MLflow of the profile.
 
-    Its journal is what the pod prints, and so what Flyte and `longrun logs` show.
+    The pod also prints the events of the journal, so that Flyte and `longrun logs` can show them.
+
+    Raises:
+        ConfigError: this process is not in a pod that longrun has started.
+        StoreError, TrackingError: the bucket or MLflow does not answer or refuses.
     """
     if profile_of_process() is None:
-        raise ConfigError(f"${CARRIER} holds no profile; a run on a cluster is started with: longrun run --on cluster")
+        raise ConfigError(f"${CARRIER} contains no profile; start a run on a cluster with: longrun run --on cluster")
     end_in_order()
     of_pod = settings()
     keep_caches(usable_home(of_pod.home))
@@ -138,10 +143,10 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
 
 
 def _require_services(settings: Settings) -> None:
-    """Ask the bucket and MLflow before any work, so that a wrong address fails at once.
+    """Contact the bucket and MLflow before any work, so that a wrong address fails at once.
 
     Raises:
-        StoreError, TrackingError: no answer within `_FIRST_SECONDS`, or a refusal.
+        StoreError, TrackingError: the service does not answer within `_FIRST_SECONDS`, or refuses.
     """
     if settings.artifact_root != HERE:
         require_store(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
@@ -151,7 +156,7 @@ def _require_services(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _waits_written_to(journal: Journal) -> Iterator[None]:
-    """Write each retry of a service to the run's events, and to the log of the step that waits."""
+    """Write each retry of a request to the events of the run, and to the log of the step that waits for it."""
 
     class WaitHandler(logging.StreamHandler[Any]):
         def emit(self, record: logging.LogRecord) -> None:
@@ -167,7 +172,7 @@ def _waits_written_to(journal: Journal) -> Iterator[None]:
 
 
 def _own(error: Exception) -> Exception:
-    """The exception that a task raised: Flyte reports one of ours by the name of its class."""
+    """The exception that a task raised. Flyte reports it by the name of its class, which is looked up in `components.errors`."""
     kind = getattr(errors, str(getattr(error, "code", "")), None)
     known = isinstance(kind, type) and issubclass(kind, LongrunError)
     return kind(str(error)) if known else error  # type: ignore[misc]
@@ -175,11 +180,10 @@ def _own(error: Exception) -> Exception:
 
 @environments.driver.task
 async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str) -> Artifact:
-    """Run the pipeline in the driver's pod: its profile says where artifacts and MLflow are.
+    """Run the pipeline in the pod of the driver, with the artifact store and MLflow of its profile.
 
-    It begins pretraining where the first of `parents` that has finished its own was after the share `at`; without any, at its
-    start.
-    `recipe` is JSON, because Flyte would make a schema of the whole type at each submission, which takes half a second.
+    With `parents`, pretraining branches off the first of these runs that has finished pretraining, after the fraction `at` of its
+    steps. `recipe` is JSON: for a typed value, Flyte would make a schema at each submission, which takes half a second.
     """
     chosen = from_json(recipe, Recipe)
     branch = find_branch_on_cluster(settings(), parents, at) if parents else None
@@ -189,7 +193,7 @@ async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str], p
 
 @environments.driver.task
 async def sweep_on_cluster(config: str, name: str) -> Artifact:
-    """Run a sweep, as JSON, in the driver's pod."""
+    """Run a sweep in the pod of the driver; `config` is the sweep as JSON."""
     from workflows.sweeps.sweep import Sweep
     from workflows.sweeps.tasks import obtain_sweep
 
@@ -200,7 +204,7 @@ async def sweep_on_cluster(config: str, name: str) -> Artifact:
 
 @environments.driver.task
 async def run_by_name(recipe: str = "smoke", home: str = ".longrun") -> Artifact:
-    """Run a recipe by its name or file, for Flyte's own command line."""
+    """Run a recipe given by name or file; for Flyte's own command line."""
     chosen = load_recipe(recipe)
     with open_run(chosen, settings(home)) as run:
         return await pipeline(chosen, run)

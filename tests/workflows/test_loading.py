@@ -29,7 +29,7 @@ def test_the_new_name_exists_and_the_old_one_does_not(old: str) -> None:
 
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_override_by_an_old_name_says_the_new_one(old: str) -> None:
-    with pytest.raises(ConfigError, match=f"{old} is called {RENAMED[old]} now"):
+    with pytest.raises(ConfigError, match=f"{old}: this field was renamed to {RENAMED[old]}"):
         apply_override(smoke(), f"{old}=1")
 
 
@@ -50,5 +50,5 @@ def test_a_recipe_file_with_an_old_name_is_told_the_new_one(tmp_path: Path) -> N
 
 
 def test_a_field_that_was_moved_into_another_config_is_said_with_the_way_to_it() -> None:
-    assert hint_for("checkpoint_seconds") == "checkpoint_seconds is called training.checkpoints.seconds now"
+    assert hint_for("checkpoint_seconds") == "checkpoint_seconds was renamed to training.checkpoints.seconds"
     assert new_name_of("sft.optimizer.clip") == "sft.training.optimizer.clip"

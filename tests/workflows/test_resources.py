@@ -26,5 +26,5 @@ def test_every_checkpoint_that_is_kept_counts(changes: dict[str, object]) -> Non
 
 def test_a_recipe_is_refused_for_more_checkpoints_than_the_disk_holds(tmp_path: Path) -> None:
     require_resources(keeping(), tmp_path)
-    with pytest.raises(ResourceError, match=r"recipe tiny needs .* GiB of disk; .* GiB free"):
+    with pytest.raises(ResourceError, match=r"recipe tiny needs .* GiB of disk, and .* GiB free"):
         require_resources(keeping(checkpoint_keep=10**9), tmp_path)

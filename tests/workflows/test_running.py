@@ -80,7 +80,7 @@ def test_a_server_that_does_not_answer_is_refused_before_there_is_a_journal(
 
 
 def test_a_driver_without_a_profile_is_refused(recipe: Recipe) -> None:
-    refused = pytest.raises(ConfigError, match="holds no profile; a run on a cluster is started with: longrun run --on cluster")
+    refused = pytest.raises(ConfigError, match="contains no profile; start a run on a cluster with: longrun run --on cluster")
     with refused, open_run_on_cluster(recipe, "20260101-000000-aaaa", RunOptions()):
         pass
 

@@ -183,7 +183,7 @@ def resume_proof(
     """Prove that pretraining survives the kill of a worker.
 
     Trains a shortened plan without interruption, and again with one worker killed at a random step: once resumed with the same
-    number of workers, and once with another. Exits with code 1 if a resumed training ends differently.
+    number of workers, and once with another where the layout allows it. Exits with code 1 if a resumed training ends differently.
     """
     from workflows.commands import resume_proof as proof
     from workflows.recipe import load_recipe

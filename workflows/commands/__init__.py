@@ -1,1 +1,1 @@
-"""What each command does, without the command line around it."""
+"""The commands as functions: each returns values, and a second function makes the lines that the command line prints."""

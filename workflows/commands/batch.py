@@ -1,4 +1,4 @@
-"""`longrun batch RUN STEP`: the documents that a step of a run's pretraining saw, whether or not the run has finished."""
+"""`longrun batch RUN STEP`: the documents in the batch of one pretraining step, also while the run is still training."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
-    """Domain, first token and document ids of each sequence of `step` (from 1).
+    """For each sequence in the global batch of `step` (from 1): its domain, first token and document ids.
 
     Raises:
-        ConfigError: no such run or step, or a run that has not started pretraining.
-        ArtifactError: its plan or token shards are missing or damaged.
+        ConfigError: there is no such run or step, or the run has not started pretraining.
+        ArtifactError: the plan or the token shards of the run are missing or damaged.
         StoreError: the bucket cannot be reached.
     """
     from components.pretraining.documents import documents_of
@@ -27,22 +27,22 @@ def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
     journal, store = journal_of(settings, run), settings.store
     config = _config(journal, store)
     plan = store.local(journal.artifact("scaling"), only=(Plan.NAME,))
-    # the tokens, which are most of the bytes, are not needed
+    # Only the index is needed, not the tokens, which are most of the bytes.
     shards = store.local(journal.artifact("token_shards"), only=(TokenIndex.NAME, Mixture.NAME, "*/documents.parquet"))
     batches = planned_batches(config, plan=plan, token_shards=shards)
     steps = sum(portion.epochs * portion.windows for portion in batches.order.portions) / batches.batch_size
     if not 1 <= step <= round(steps):
-        raise ConfigError(f"step {step} of run {journal.name}; allowed: 1 to {round(steps)}")
+        raise ConfigError(f"STEP is {step}; allowed for run {journal.name}: 1 to {round(steps)}")
     return list(documents_of(batches, step - 1))
 
 
 def batch_lines(rows: "list[SeenSequence]") -> list[str]:
-    """One line a sequence."""
+    """One line per sequence."""
     return [f"{row.domain:<12}token {row.start:<14}{' '.join(row.documents)}" for row in rows]
 
 
 def _config(journal: Journal, store: ArtifactStore) -> Any:
-    """The config of pretraining: from the event that started it, or from the artifact that was reused."""
+    """The config of pretraining, read from the event that started it or from the manifest of the reused artifact."""
     from pydantic import TypeAdapter
 
     from components.pretraining.config import PretrainingConfig

@@ -1,4 +1,4 @@
-"""`longrun compare-corpora`: a small ladder on each of two corpora, and their laws side by side."""
+"""`longrun compare-corpora`: train a ladder of small models on each of two corpora, and compare the fitted laws."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,9 +20,9 @@ from workflows.sweeps.sweep import Sweep, load_sweep
 
 
 def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings, *, quiet: bool) -> dict[str, JSON]:
-    """Fit a law to each corpus, by a ladder up to `compute`, and compare them. Raises `ConfigError` for equal corpora."""
+    """Fit a law to each corpus with a ladder up to `compute` FLOPs, and compare them. Raises `ConfigError` for equal corpora."""
     if corpora[0] == corpora[1]:
-        raise ConfigError(f"both corpora are {corpora[0]!r}; allowed: two different ones")
+        raise ConfigError(f"corpora A and B are both {corpora[0]!r}; allowed: two different corpora")
     sweeps = {corpus: sweep_of(corpus, compute) for corpus in corpora}
     laws = {}
     with Display(steady_console()) as display:
@@ -33,12 +33,12 @@ def compare_corpora(corpora: tuple[str, str], compute: float, settings: Settings
 
 
 def law_of(journal: Journal, settings: Settings) -> Law:
-    """The law that a sweep has fitted, wherever artifacts are kept."""
+    """The law that a sweep has fitted, read from the artifact store of the home."""
     return value_of(settings.store, journal.artifact("scaling_law"), Law)
 
 
 def sweep_of(corpus: str, compute: float) -> Sweep:
-    """The ladder of python-text, in its smallest vocabulary, on a corpus: a file or folder, or `python-environment:DOMAIN`."""
+    """The ladder of python-text in its smallest vocabulary, on a file, a directory, or `python-environment:DOMAIN`."""
     text = load_sweep("python-text")
     base = text.in_vocabulary(text.vocabularies[0])
     uri, domain = corpus, "text"
@@ -49,7 +49,7 @@ def sweep_of(corpus: str, compute: float) -> Sweep:
     sample = usual.sample_bytes if uri == PYTHON_ENVIRONMENT else None
     source = Source(uri=uri, domain=domain, weight=1.0, distributions=distributions, sample_bytes=sample)
     if base.ladder is None:
-        raise ConfigError("the sweep python-text has no ladder to take the family from")
+        raise ConfigError("the sweep python-text has no ladder, which compare-corpora needs as its template")
     return replace(
         base,
         name="corpus-" + "".join(letter if letter.isalnum() else "-" for letter in corpus).strip("-"),
@@ -61,16 +61,20 @@ def sweep_of(corpus: str, compute: float) -> Sweep:
 
 def comparison_lines(comparison: Mapping[str, Any]) -> list[str]:
     """The comparison as text."""
-    lines = [f"at {comparison['compute']:.3g} FLOPs, 95 % intervals in brackets"]
+    lines = [f"optimum at {comparison['compute']:.3g} FLOPs, with 95 % intervals in brackets"]
     for corpus, figures in comparison["corpora"].items():
         lines += [
             corpus,
             *(f"  {name:<14}{_interval(figures[name])}" for name in ("n_exponent", "d_exponent")),
-            f"  {figures['figure'].replace('_', ' '):<14}{_interval(figures['loss'])} on its own held-out text",
+            f"  {figures['figure'].replace('_', ' '):<14}{_interval(figures['loss'])} on its held-out documents",
         ]
     first, second = sorted(comparison["corpora"].items(), key=lambda item: -item[1]["n_exponent"]["value"])
-    overlap = "their intervals do not overlap" if "n_exponent" in comparison["apart"] else "their intervals overlap"
-    return [*lines, f"{first[0]} gives more of the budget to the model than {second[0]}; {overlap}"]
+    overlap = (
+        "the intervals of n_exponent do not overlap"
+        if "n_exponent" in comparison["apart"]
+        else "the intervals of n_exponent overlap"
+    )
+    return [*lines, f"the law of {first[0]} spends more of the budget on model size than that of {second[0]}; {overlap}"]
 
 
 def _interval(value: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""What `longrun curation-plan RECIPE` shows: the sources and the mixture of a recipe, and which pairs its deduplication finds."""
+"""`longrun curation-plan RECIPE`: the sources and the mixture of a recipe, and which near duplicates it will detect."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from components.curation.duplicates.bands import SHOWN, Bands
 from components.files import JSON
 
 _WIDTH = 40
-"""Columns of a bar of the S-curve."""
+"""Characters of the longest bar of the recall curve."""
 
 
 def curation_plan(config: CurationConfig) -> dict[str, JSON]:
-    """The plan as JSON values."""
+    """The plan as JSON values. Shares and similarities are fractions from 0 to 1."""
     duplicates, threshold = config.duplicates, config.duplicates.near_duplicate_threshold
     bands = Bands.of(threshold, duplicates.permutations)
     return {
@@ -42,22 +42,24 @@ def curation_plan_lines(name: str, plan: Mapping[str, Any]) -> list[str]:
 
 
 def _source_lines(plan: Mapping[str, Any]) -> list[str]:
-    sizes = [(s, f"{s['sample_bytes'] / 1e6:,.1f} MB of it" if s["sample_bytes"] else "all of it") for s in plan["sources"]]
+    sizes = [
+        (s, f"a sample of {s['sample_bytes'] / 1e6:,.1f} MB" if s["sample_bytes"] else "all documents") for s in plan["sources"]
+    ]
     shares = ", ".join(f"{domain} {share:.1%}" for domain, share in plan["mixture"].items())
-    return [*(f"  {s['domain']:<12}{s['uri']}, {size}" for s, size in sizes), f"  mixture of the tokens: {shares}"]
+    return [*(f"  {s['domain']:<12}{s['uri']}, {size}" for s, size in sizes), f"  mixture, by tokens: {shares}"]
 
 
 def _deduplication_lines(plan: Mapping[str, Any]) -> list[str]:
     threshold, recall = plan["threshold"], plan["recall_at_threshold"]
     return [
-        "near duplicates, over all sources together",
-        f"  shingles of {plan['shingle_size']} words ({plan['shingle_words']}), {plan['permutations']} permutations in "
-        f"{plan['bands']} bands of {plan['rows']} rows",
-        f"  a document goes only where its counted Jaccard similarity to one that stays is at least {threshold:g}",
-        "  similarity  becomes a candidate",
+        "near duplicates, across all sources",
+        f"  MinHash over shingles of {plan['shingle_size']} words ({plan['shingle_words']}), "
+        f"{plan['permutations']} permutations in {plan['bands']} bands of {plan['rows']} rows",
+        f"  a document is removed only if its exact Jaccard similarity to a kept document is at least {threshold:g}",
+        "  similarity  probability that the pair is compared",
         *(_curve_line(float(similarity), share, threshold) for similarity, share in plan["recall_by_similarity"].items()),
-        f"  of the pairs right at the threshold {recall:.2%} are found, and of those at {plan['even']:.2f} a half",
-        "  below the threshold the curve costs time alone: such pairs are measured and both stay; above it, it is the recall",
+        f"  {recall:.2%} of the pairs at the threshold are compared, and half of the pairs at similarity {plan['even']:.2f}",
+        "  above the threshold this is the recall; below it, both documents are kept and the comparison only costs time",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a user at a terminal sees of a run: a line per step, progress with rate and remaining time, and a table at the end."""
+"""Terminal output of a run: one line per step, progress with rate and remaining time, and a summary table at the end."""
 
 import os
 import sys
@@ -17,23 +17,24 @@ from workflows.commands.runs import home_option
 from workflows.steps.journal import DONE, Event
 
 _QUIET_SECONDS = 15.0
-"""Between two progress lines where the output is not a terminal."""
+"""Minimum seconds between two progress lines if the output is not a terminal."""
 
 _SHOWN_FIGURES = 4
+"""Maximum number of figures shown per step."""
 
 _WIDTH_OF_FILES = 160
-"""Columns of the table at the end where the output is not a terminal."""
+"""Width of the summary table in characters if the output is not a terminal."""
 
 
 def steady_console(stream: TextIO | None = None) -> Console:
-    """A console on a copy of the standard output, which later redirections of file descriptor 1 do not touch."""
+    """A console on a duplicate of standard output, so that later redirections of file descriptor 1 do not affect it."""
     target = os.fdopen(os.dup((stream or sys.stdout).fileno()), "w", buffering=1)
     width = None if target.isatty() else _WIDTH_OF_FILES
     return Console(file=target, highlight=False, soft_wrap=True, width=width)
 
 
 class Display:
-    """Listens to a run's events. Use as a context manager, and as the listener itself."""
+    """Prints the events of a run. Use it as a context manager, and pass it to `listening`."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -58,7 +59,7 @@ class Display:
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
-        """Show one event."""
+        """Print one event."""
         if event["event"] == "progress":
             self._show_progress(event)
             return
@@ -102,11 +103,11 @@ def _line(event: Event) -> str:
         case "registered":
             return f"  {'registered' if event['new'] else 'already registered'} as {event['model']}"
         case "points":
-            return f"  {event['total'] - event['missing']} of {event['total']} trainings are there already"
+            return f"  {event['total'] - event['missing']} of {event['total']} trainings are cached"
         case "overhead":
             return (
-                f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} together in "
-                f"{_seconds(event['wall_seconds'])}: overhead {event['ratio']:.3f}"
+                f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} in total within "
+                f"{_seconds(event['wall_seconds'])}: {event['ratio']:.3f} s of worker time per second of training"
             )
         case "waiting":
             return f"  waiting: {event['why']}"
@@ -115,12 +116,12 @@ def _line(event: Event) -> str:
 
 
 def _notes(figures: Mapping[str, Any]) -> str:
-    """What a reader must know of a step, a line each: of a plan, before its compute is spent."""
+    """The notes in a step's figures, one line each, such as those of a plan before its compute is spent."""
     return "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
 
 
 def summary(events: Sequence[Event], wall_seconds: float) -> Table:
-    """The table at the end: step, how, time, share that was not component work, headline figures."""
+    """The summary table: each step, whether it was made or cached, its time and its first figures; then the total time."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, justify in (("step", "left"), ("", "left"), ("time", "right"), ("figures", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -133,12 +134,12 @@ def summary(events: Sequence[Event], wall_seconds: float) -> Table:
 
 
 def orchestration_share(events: Sequence[Event], wall_seconds: float) -> float:
-    """The share of the wall time in which no component worked."""
+    """The fraction of the wall time during which no component was working."""
     return 1.0 - sum(event.get("component_seconds", 0.0) for event in events) / wall_seconds
 
 
 def headline(figures: Mapping[str, Any]) -> str:
-    """The first few plain figures of a step in one line."""
+    """The first numbers and strings among the figures of a step, in one line."""
     plain = [(name, value) for name, value in figures.items() if isinstance(value, int | float | str)]
     return ", ".join(f"{name.replace('_', ' ')} {_count(value)}" for name, value in plain[:_SHOWN_FIGURES])
 
@@ -156,7 +157,7 @@ def _seconds(seconds: float) -> str:
 
 
 def next_commands(events: Sequence[Event], settings: Settings) -> list[str]:
-    """The commands to try next."""
+    """The commands to try after a run: about the registered model if there is one, its logs, and the MLflow UI."""
     registered = [event["model"] for event in events if event["event"] == "registered"]
     home = home_option(settings)
     about = [

@@ -1,4 +1,4 @@
-"""`longrun fit`: fit a table of runs, and show the fit as text."""
+"""`longrun fit`: fit scaling laws to a table of runs, and show the fit as text."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from components.scaling.laws.files import find_law, write_law
 
 
 def fit_table(table: Path, columns: str, config: FitConfig, *, output: Path | None, base: str, report: Path | None) -> Fit:
-    """Fit a table; write the law to `output` and the report into `report` where they are named."""
+    """Fit the runs in a table. Writes the law to the file `output` and the report to the directory `report`, unless None."""
     base_law = find_law(base) if base else None
     fitted = fit(read_runs(table, parse_columns(columns)), config)
     if output is not None:
@@ -27,21 +27,21 @@ def fit_table(table: Path, columns: str, config: FitConfig, *, output: Path | No
 def fit_lines(fitted: Fit) -> list[str]:
     """A fit as text."""
     values = fitted.as_json()
-    lines = [f"{values['runs']} runs, {fitted.config.rounds} bootstrap rounds; 95 % intervals in brackets"]
+    lines = [f"{values['runs']} runs, {fitted.config.rounds} bootstrap rounds, 95 % intervals in brackets"]
     for name, title in _TITLES.items():
         if isinstance(method := values[name], Mapping):
             lines += [title.format(**method), *(f"  {key:<26}{_interval(value)}" for key, value in _estimates(method))]
     lines += [f"not fitted: {name}: {reason}" for name, reason in fitted.refused.items()]
     lines += [_excluded(entry) for entry in fitted.excluded]
     edges = fitted.hyper_parameters.edges if fitted.hyper_parameters else ()
-    return lines + [f"note: at {compute:.3g} FLOPs {reason}" for compute, reason in edges]
+    return lines + [f"note: at {compute:.3g} FLOPs: {reason}" for compute, reason in edges]
 
 
 _TITLES = {
     "isoflop": "IsoFLOP profiles",
-    "parametric": "parametric, L = E + A / n^alpha + B / d^beta, {runs} runs",
-    "parametric_with_all_runs": "the same with nothing left out, {runs} runs",
-    "hyper_parameters": "hyper-parameters",
+    "parametric": "parametric fit, L = E + A / n^alpha + B / d^beta, {runs} runs",
+    "parametric_with_all_runs": "parametric fit without exclusions, {runs} runs",
+    "hyper_parameters": "laws of batch size and learning rate",
 }
 
 
@@ -54,5 +54,5 @@ def _interval(value: Mapping[str, float]) -> str:
 
 
 def _excluded(entry: Exclusion) -> str:
-    what = f"line {entry.row}" if entry.row else f"the budget {entry.compute:.3g}"
-    return f"left out ({entry.method}): {what}: {entry.reason}"
+    what = f"line {entry.row}" if entry.row else f"budget {entry.compute:.3g} FLOPs"
+    return f"excluded from {entry.method}: {what}: {entry.reason}"

@@ -1,7 +1,8 @@
-"""`longrun gc`: list and delete what no registered model needs.
+"""`longrun gc`: list and delete artifacts and scratch files that no registered model needs.
 
-What a step made can be made again, but for content that its key no longer leads to: a former content stays as long as a journal,
-a registered model or what these need refers to it.
+A deleted artifact can be made again from its cache key. The exception is former content: an artifact that its cache key no
+longer leads to, because the step was run again with another result. It is kept while a journal, a registered model or one of
+their inputs refers to it.
 """
 
 from collections.abc import Sequence
@@ -20,34 +21,36 @@ from workflows.steps.lock import holding
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waste:
-    """A directory of the home that nothing needs."""
+    """A directory of the home that can be deleted."""
 
     uri: str
+    """Path below the home."""
     bytes: int
+    """Size of all its files."""
 
 
 def unneeded(settings: Settings, keep: Sequence[str]) -> list[Waste]:
-    """Artifacts and scratch that neither a registered model nor a run in `keep` needs, with their bytes.
+    """Artifacts and scratch directories that neither a registered model nor a run in `keep` needs.
 
-    Where artifacts are kept in a bucket, these are copies in the home alone: other homes may need what is in the bucket.
+    If artifacts are stored in a bucket, only their copies in the home are listed: other homes may need those in the bucket.
     """
     store, here = settings.store, LocalArtifactStore(settings.home)
     roots = [version.artifact for version in versions(settings)]
     for run in keep:
         roots += find_journal(settings.runs, run).artifacts()
     needed = {artifact.uri for artifact, _ in walk(store, roots)}
-    # what a former content was made from may have been deleted before
+    # The inputs of former content may have been deleted before.
     needed |= {artifact.uri for artifact, _ in walk(store, _former(settings, here), broken={})}
     directories = [settings.home / artifact.uri for artifact in here.artifacts() if artifact.uri not in needed]
     directories += [path for path in here.unfinished() if path.relative_to(settings.home).as_posix() not in needed]
-    # what was fetched to look at clusters can be fetched again
+    # Copies that commands fetched from a cluster can be fetched again.
     directories += sorted(settings.home.glob("copies/*"))
     directories += sorted(settings.home.glob("scratch/*/*")) + sorted(settings.home.glob("writing/*"))
     return [Waste(uri=path.relative_to(settings.home).as_posix(), bytes=_bytes(path)) for path in directories]
 
 
 def _former(settings: Settings, here: LocalArtifactStore) -> list[Artifact]:
-    """Former contents that a journal refers to. Copies of a bucket's are none: they can be fetched again."""
+    """Former content that a journal refers to; none with a bucket, from which it can be fetched again."""
     if settings.artifact_root != HERE or not settings.runs.is_dir():
         return []
     former = [artifact for artifact in here.artifacts() if here.is_former(artifact)]
@@ -58,7 +61,7 @@ def _former(settings: Settings, here: LocalArtifactStore) -> list[Artifact]:
 
 
 def delete_artifacts(settings: Settings, waste: Sequence[Waste]) -> None:
-    """Delete what `unneeded` listed, while no run is using the home."""
+    """Delete what `unneeded` listed; waits until no run is using the home."""
     store = LocalArtifactStore(settings.home)
     with holding(settings.home):
         for entry in waste:

@@ -1,4 +1,4 @@
-"""`longrun generate`: a registered model's answer to a prompt."""
+"""`longrun generate`: generate text with a registered model."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,21 @@ from workflows.commands.models import resolved
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
-    """What a model is to answer, and how."""
+    """A prompt, and how to generate the text that follows it."""
 
     text: str
     raw: bool
-    """Whether to continue the text instead of answering it in the chat format."""
+    """Whether to continue the prompt instead of answering it in the chat format."""
     max_new_tokens: int
+    """Maximum number of tokens to generate."""
     temperature: float
-    """0 always takes the likeliest token."""
+    """Sampling temperature; 0 always picks the most likely token."""
     seed: int
+    """Random seed of the sampling."""
 
 
 def answer(settings: Settings, model: str, prompt: Prompt) -> str:
-    """A registered model's answer to a prompt; of a raw one, its text with the continuation."""
+    """The answer of a registered model to a prompt; if the prompt is raw, its text followed by the continuation."""
     files = ("*.safetensors", "*config.json", "tokenizer.json", "special_tokens.json")
     directory = settings.store.local(resolved(settings, model).artifact, only=files)
     from components.generation.sampling import generate

@@ -1,4 +1,4 @@
-"""`longrun inspect CORPUS`: a corpus as one HTML page, whichever way it is named."""
+"""`longrun inspect CORPUS`: write an HTML page about a corpus, named by a directory, an artifact URI or a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,31 +13,32 @@ from infra.storage import store_at
 from workflows.steps.journals import journal_of
 
 DOCUMENTS = Path("metrics") / "documents.parquet"
-"""What makes a folder a corpus."""
+"""The file by which a directory is recognised as a corpus."""
 
 ARTIFACTS = "artifacts/"
-"""How the URI of an artifact starts, in its store or in a bucket."""
+"""First component of an artifact's URI within its store or bucket."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inspected:
-    """The page of a corpus, and what it counts."""
+    """The HTML page of a corpus, and the counts on it."""
 
     page: str
+    """Path of the HTML file."""
     documents: int
     kept_documents: int
     bytes: int
     kept_bytes: int
     not_kept: Mapping[str, int]
-    """Documents by reason."""
+    """Number of removed documents by reason."""
 
 
 def inspect(settings: Settings, corpus: str, output: Path | None) -> Inspected:
-    """Write the page of a corpus, and say where it is and what it counts; `output` is its file, or below the home.
+    """Write the page of a corpus to the file `output`, or to a file in the home if None; return its path and counts.
 
     Raises:
-        ConfigError: no folder, artifact or run of that name.
-        ArtifactError: no corpus is there, or a damaged one.
+        ConfigError: there is no directory, artifact or run of that name.
+        ArtifactError: the corpus is missing or damaged.
         StoreError: the bucket cannot be reached.
     """
     from components.curation.pages.corpus_page import render
@@ -61,15 +62,15 @@ def inspect(settings: Settings, corpus: str, output: Path | None) -> Inspected:
 
 
 def inspect_lines(counts: Inspected) -> list[str]:
-    """How many documents were kept, why the others were not, and where the page is."""
+    """Two lines: how many documents were kept and why the others were removed, and the path of the page."""
     removed = ", ".join(f"{documents:,} {reason}" for reason, documents in counts.not_kept.items()) or "none"
-    return [f"{counts.kept_documents:,} of {counts.documents:,} documents kept; not kept: {removed}", counts.page]
+    return [f"{counts.kept_documents:,} of {counts.documents:,} documents kept; removed: {removed}", counts.page]
 
 
 def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]:
-    """The folder of a corpus, named by its path, an artifact's URI, or a run; in the latter cases also the manifest.
+    """The local directory of a corpus named by a path, an artifact URI or a run; for the latter two also its manifest.
 
-    In a bucket its documents stay there. Raises what `inspect` raises.
+    From a bucket only the tables are fetched, not the documents. Raises the same errors as `inspect`.
     """
     folder = Path(corpus).expanduser()
     if (folder / DOCUMENTS).is_file():
@@ -78,14 +79,15 @@ def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]
         root, middle, uri = corpus.rstrip("/").partition(f"/{ARTIFACTS}")
         if not middle:
             raise ConfigError(
-                f"corpus {corpus!r}; allowed: a folder, {ARTIFACTS}STEP/KEY/CONTENT, BUCKET/{ARTIFACTS}STEP/KEY/CONTENT, or a run"
+                f"CORPUS is {corpus!r}; allowed: a directory, {ARTIFACTS}STEP/KEY/CONTENT, "
+                f"s3://BUCKET/{ARTIFACTS}STEP/KEY/CONTENT, the id of a run, or latest"
             )
         return _opened(store_at(root, settings.copies), ARTIFACTS + uri)
     store = settings.store
     if corpus.startswith(ARTIFACTS):
         return _opened(store, corpus.rstrip("/"))
     if folder.is_dir():
-        raise ConfigError(f"corpus {corpus!r}: no {DOCUMENTS} in that folder; name the folder of a finished curation")
+        raise ConfigError(f"CORPUS is {corpus!r}, a directory without {DOCUMENTS}; allowed: the directory of a finished corpus")
     return _opened(store, journal_of(settings, corpus).artifact("curation").uri)
 
 

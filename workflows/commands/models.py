@@ -1,4 +1,4 @@
-"""`longrun models`, `lineage` and `verify`: registered models, what they were made from, and whether it is unchanged."""
+"""`longrun models`, `lineage` and `verify`: list registered models, trace what they were made from, and verify their files."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ from workflows.steps.lineage import lineage_of, raw_differences, walk
 
 
 def list_models(settings: Settings) -> list[Mapping[str, Any]]:
-    """Every registered version."""
+    """Every registered version with its aliases, digests and location, as JSON values."""
     return [
         {
             "model": str(version),
@@ -31,19 +31,19 @@ def list_models(settings: Settings) -> list[Mapping[str, Any]]:
 
 
 def versions(settings: Settings) -> list[registry.Version]:
-    """Every registered version; none where the home has no registry."""
-    # Asking MLflow would create the database of a home that has none.
+    """Every registered version; empty if the home has no model registry."""
+    # MLflow would create its database if the home has none.
     return registry.models(settings.tracking_uri) if has_registry(settings) else []
 
 
 def has_registry(settings: Settings) -> bool:
-    """Whether there is a registry to ask."""
+    """Whether the home has a model registry: a local one, or one on an MLflow server."""
     return settings.mlflow_uri != HERE or (settings.home / "mlflow" / "mlflow.db").is_file()
 
 
 @dataclass(frozen=True)
 class ModelLineage:
-    """A registered version, and what it was made from."""
+    """A registered version, and all artifacts that it was made from."""
 
     version: registry.Version
     lineage: Lineage
@@ -60,14 +60,14 @@ def model_lineage(settings: Settings, model: str) -> ModelLineage:
 
 
 def resolved(settings: Settings, model: str) -> registry.Version:
-    """The version that NAME, NAME/VERSION or NAME@ALIAS means. Raises `ConfigError` for none."""
+    """The version that NAME, NAME/VERSION or NAME@ALIAS refers to. Raises `ConfigError` if there is none."""
     if not has_registry(settings):
         raise ConfigError(f"home {settings.home} has no registered models; make one with: longrun run")
     return registry.resolve(settings.tracking_uri, model)
 
 
 def lineage_lines(model: ModelLineage) -> list[str]:
-    """A lineage as an indented tree, in which each artifact stands once; where it is an input again, its line says so."""
+    """A lineage as an indented tree. Each artifact is printed in full once, and later occurrences refer to it."""
     root = model.lineage.artifacts[model.lineage.root]
     title = f"{model.version} ({', '.join(model.version.aliases) or 'no alias'})"
     return [title, *_lines_of(model.lineage, root, "", {model.lineage.root})]
@@ -81,7 +81,7 @@ def _lines_of(lineage: Lineage, node: LineageNode, indent: str, seen: set[str]) 
     for digest in node.inputs.values():
         inner = lineage.artifacts[digest]
         if digest in seen:
-            lines.append(f"{indent}  {_line_of(inner)}  … see above")
+            lines.append(f"{indent}  {_line_of(inner)}  (see above)")
         else:
             seen.add(digest)
             lines += _lines_of(lineage, inner, indent + "  ", seen)
@@ -100,14 +100,15 @@ def _compact(values: Mapping[str, object], max_characters: int = 160) -> str:
 
 @dataclass
 class Verification:
-    """How much was hashed again, and what differs, by artifact."""
+    """The result of `verify_model`: how many files were hashed, and what differs."""
 
     artifacts: int = 0
     files: int = 0
     raw_files: int = 0
     attempts: int = 0
-    """Times that an artifact was made again with equal content: their manifests were read, and nothing of them is wrong."""
+    """Later attempts that made an artifact again with equal content; their manifests were verified."""
     differences: dict[str, list[str]] = field(default_factory=dict)
+    """What differs, by artifact URI."""
 
     def as_json(self) -> dict[str, JSON]:
         """As JSON values."""
@@ -117,7 +118,7 @@ class Verification:
 
 
 def verify_model(settings: Settings, model: str) -> Verification:
-    """Hash every artifact below a model and every raw file it came from."""
+    """Hash every file of every artifact that a model was made from, and every raw file, and compare with the manifests."""
     store, verified = settings.store, Verification()
     broken: dict[str, str] = {}
     for artifact, manifest in walk(store, [resolved(settings, model).artifact], broken):
@@ -136,7 +137,7 @@ def _differences(store: ArtifactStore, artifact: Artifact, manifest: Manifest, v
         verified.attempts += len(store.attempts(artifact))
     except LongrunError as error:
         return [str(error)]
-    # a damaged list of raw files is among the differences already
+    # A damaged list of raw files is already among the differences.
     with contextlib.suppress(DamagedArtifact):
         counted, changed = raw_differences(store, artifact, manifest)
         verified.raw_files += counted

@@ -1,4 +1,7 @@
-"""Proof that a recipe's pretraining survives a kill: trained whole, trained with a kill at a random step, and compared."""
+"""`longrun resume-proof`: prove that pretraining survives the kill of a worker.
+
+The same shortened plan is trained without a kill and with a kill at a random step, and the outputs are compared.
+"""
 
 import contextlib
 import os
@@ -25,43 +28,44 @@ from workflows.steps.lock import holding
 from workflows.steps.run import RunOptions
 
 WORKER = "ray::RayTrainWorker"
-"""How Ray names the processes of training workers."""
+"""Start of the command line of Ray's training workers."""
 
 TOLERANCE = 0.01
-"""Relative, of the last loss, where the number of workers changes: the sums over workers are rounded in another order."""
+"""Allowed relative difference of the last loss if the number of workers changes, which changes the order of summation."""
 
 MIN_STEPS = 8
-"""Steps of a training with four checkpoints and a step between two of them."""
+"""Minimum steps of the shortened training: four checkpoints, with at least one step between two of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResumeVerdict:
-    """Whether training resumed after one kill as if there had been none."""
+    """The comparison of a training with one kill to the training without."""
 
     workers: int
-    """Before the kill."""
+    """Number of workers before the kill."""
     workers_after: int
+    """Number of workers after the kill."""
     killed: bool
-    """Whether there was a kill: training may have ended before."""
+    """Whether a worker was killed; False if training ended before `killed_after`."""
     killed_after: int
-    """Step whose report the kill follows; the worker may have done a few more."""
+    """Reported step after which the worker was killed; it may have done a few more steps."""
     resumed_from: int
-    """Step of the checkpoint that training resumed from; 0: it did not resume."""
+    """Step of the checkpoint from which training resumed; 0 if it did not resume."""
     identical: bool
-    """Whether every content file of the output is bitwise that of the training without a kill."""
+    """Whether every content file of the output has the same bytes as without a kill."""
     loss_difference: float
-    """Relative, of the last loss."""
+    """Relative difference of the last loss."""
 
     @property
     def holds(self) -> bool:
-        """Whether the output is the same: bitwise at the same number of workers, within the tolerance at another."""
+        """Whether training resumed with equal bytes, or with another number of workers with a loss within `TOLERANCE`."""
         same = self.identical if self.workers == self.workers_after else self.loss_difference <= TOLERANCE
         return same and self.killed and self.resumed_from > 0
 
 
 @dataclass
 class _KillingMetrics:
-    """Metrics that kill one training worker after a step, and keep the step that training resumed from."""
+    """Metrics that kill one training worker after step `kill_after`, and record the step from which training resumed."""
 
     kill_after: int
     kill: Callable[[], None]
@@ -69,30 +73,30 @@ class _KillingMetrics:
     killed: bool = False
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Keep the step that training resumed from."""
+        """Record the step from which training resumed."""
         self.resumed_from = int(values.get("resumed_from", self.resumed_from))
 
     def measured(self, values: Mapping[str, float]) -> None:
         """Drop the values."""
 
     def progress(self, done: float, total: float, unit: str) -> None:
-        """Kill the worker once its step is done."""
+        """Kill a worker once step `kill_after` is done."""
         if not self.killed and done >= self.kill_after:
             self.killed = True
             self.kill()
 
 
 def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[ResumeVerdict]:
-    """Train a shortened plan of `recipe` without a kill, and again with kills: at the same and at another world size.
+    """Train a shortened plan of `recipe` without a kill, and again with kills; the verdict for each number of workers.
 
     Args:
-        recipe: its corpus, tokens and plan are made, or taken from where artifacts are kept.
-        settings: the home.
-        steps: of the shortened training, which has four checkpoints; fewer where the plan has fewer.
-        seed: of the step at which a worker is killed, in the third quarter: after the first checkpoints, before the end.
+        recipe: the recipe whose corpus, tokens and plan are used; they are made unless they are cached.
+        settings: settings of the home.
+        steps: optimizer steps of the shortened training, at most those of the plan; it writes four checkpoints.
+        seed: random seed for the step at which a worker is killed; it is in the third quarter, after the first checkpoints.
 
     Raises:
-        ConfigError: a plan of fewer than `MIN_STEPS` steps.
+        ConfigError: the plan has fewer than `MIN_STEPS` steps.
         TrainingError: there was no worker to kill.
     """
     from infra.ray.local import ensure_ray, stop_ray
@@ -119,9 +123,9 @@ def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[
 
 
 def inputs_of(config: PretrainingConfig, journal: Journal, settings: Settings) -> dict[str, Path]:
-    """What a run has made for its pretraining, as directories of this machine.
+    """Local directories of the pretraining inputs that a run has made, by the step that made each.
 
-    They are those of scaling, token_shards and tokenizer, and of start where training starts from a checkpoint.
+    The steps are scaling, token_shards and tokenizer, and start if training starts from a checkpoint.
     """
     store = settings.store
     steps = ("scaling", "token_shards", "tokenizer", *(("start",) if config.start else ()))
@@ -130,27 +134,27 @@ def inputs_of(config: PretrainingConfig, journal: Journal, settings: Settings) -
 
 def _kill_a_worker() -> None:
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
+        with contextlib.suppress(psutil.Error):  # the process may have ended meanwhile
             if " ".join(process.cmdline()).startswith(WORKER):
                 process.send_signal(signal.SIGKILL)
                 return
-    raise TrainingError("no training worker was found to kill; the proof needs workers on this machine")
+    raise TrainingError(f"found no process {WORKER} to kill; resume-proof needs training workers on this machine")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """Trainings of one shortened plan."""
+    """The trainings of one shortened plan, with and without a kill."""
 
     config: PretrainingConfig
     plan: Plan
     inputs: Mapping[str, Path]
-    """As `inputs_of` names them, with the shortened plan."""
+    """Directories of the inputs, as `inputs_of` returns them, with the shortened plan."""
     directory: Path
-    """Where the trainings are done."""
+    """Directory for the outputs and scratch files of the trainings."""
     launcher: Callable[[int], Launcher]
-    """Of trainings that resume after at most so many failures."""
+    """Makes the launcher of a training that may resume after at most the given number of failures."""
     kill: Callable[[], None]
-    """Ends a worker."""
+    """Kills one training worker."""
 
     @classmethod
     def of(
@@ -162,7 +166,10 @@ class Proof:
         launcher: Callable[[int], Launcher],
         kill: Callable[[], None] = _kill_a_worker,
     ) -> "Proof":
-        """The proof over so many steps, or as many as the plan in `inputs` has. Raises `ConfigError` for too few."""
+        """A proof over `steps` steps, or all steps of the plan in `inputs` if it has fewer.
+
+        Raises `ConfigError` if these are fewer than `MIN_STEPS`.
+        """
         plan = _shortened(Plan.read(inputs["scaling"]), steps)
         (directory / "plan").mkdir(parents=True)
         plan.write(directory / "plan")
@@ -171,7 +178,10 @@ class Proof:
         return cls(config, plan, {**inputs, "scaling": directory / "plan"}, directory, launcher, kill)
 
     def verdicts(self, chance: random.Random) -> list[ResumeVerdict]:
-        """Train without a kill, and with one in the third quarter: at the same world size, and at another if there is one."""
+        """Train without a kill, then with one in the third quarter, resumed with the same and with another number of workers.
+
+        The other number is one replica more, or one less if the machine has too few cores; it is left out if there is none.
+        """
         config, steps = self.config.training, self.plan.steps
         whole = self.trained("whole", config.workers, None)
         more = config.workers + config.layout.workers_per_replica
@@ -180,7 +190,7 @@ class Proof:
         return [self.verdict(whole, after, chance.randint(steps // 2, 3 * steps // 4)) for after in sizes]
 
     def verdict(self, whole: Path, after: int, kill_after: int) -> ResumeVerdict:
-        """Train with a kill, after which there are `after` workers, and compare with `whole`, the output without a kill."""
+        """Train with a kill, resume with `after` workers, and compare with `whole`, the output without a kill."""
         name, metrics = f"killed-{after}", _KillingMetrics(kill_after, self.kill)
         workers = self.config.training.workers
         changed = after != workers
@@ -201,7 +211,7 @@ class Proof:
         )
 
     def trained(self, name: str, workers: int, metrics: _KillingMetrics | None, *, max_failures: int = 0) -> Path:
-        """The output of a training by that many workers."""
+        """Train with `workers` workers; the output directory."""
         from components.pretraining.pretrain import PretrainingInputs, pretrain
 
         output = self.directory / name / "output"
@@ -224,39 +234,39 @@ class Proof:
 
 
 def verdict_lines(verdicts: list[ResumeVerdict]) -> list[str]:
-    """A line for each verdict."""
+    """One line per verdict."""
     return [_sentence(verdict) for verdict in verdicts]
 
 
 def as_json(verdicts: list[ResumeVerdict]) -> list[dict[str, JSON]]:
-    """The verdicts as JSON values, with whether each holds."""
+    """The verdicts as JSON values; `holds` says whether training resumed with the same result."""
     return [asdict(verdict) | {"holds": verdict.holds} for verdict in verdicts]
 
 
 def _sentence(verdict: ResumeVerdict) -> str:
     workers = f"{verdict.workers} -> {verdict.workers_after} workers"
     if not verdict.killed:
-        return f"{'not killed':<12}{workers:<18}training ended before step {verdict.killed_after} was reported: nothing is proved"
+        return f"{'not killed':<12}{workers:<18}training ended before the kill at step {verdict.killed_after}: nothing is proved"
     outcome = "holds" if verdict.holds else "BROKEN"
     same = verdict.workers == verdict.workers_after
     comparison = (
-        f"output bitwise {'the same' if verdict.identical else 'different'}"
+        f"output has {'the same' if verdict.identical else 'different'} bytes"
         if same
-        else f"last loss {verdict.loss_difference:.2e} off (allowed {TOLERANCE:g})"
+        else f"last loss differs by {verdict.loss_difference:.2e} (allowed: {TOLERANCE:g})"
     )
-    course = f"killed once step {verdict.killed_after} was reported, resumed from {verdict.resumed_from}"
+    course = f"killed after step {verdict.killed_after}, resumed from step {verdict.resumed_from}"
     return f"{outcome:<12}{workers:<18}{course}: {comparison}"
 
 
 def _shortened(plan: Plan, steps: int) -> Plan:
     count = min(steps, plan.steps)
     if count < MIN_STEPS:
-        raise ConfigError(f"a proof over {count} steps of a plan of {plan.steps}; allowed: at least {MIN_STEPS}")
+        raise ConfigError(f"--steps {steps}, and the plan has {plan.steps} steps; resume-proof needs at least {MIN_STEPS}")
     return replace(plan, steps=count, tokens=plan.tokens * count // plan.steps, warmup_steps=min(plan.warmup_steps, count // 4))
 
 
 def _contents(output: Path) -> dict[str, str]:
-    """sha256 of each content file; what the record has of a training is of one attempt."""
+    """sha256 of each content file; record files are left out, since they differ between attempts."""
     return {record.path: record.sha256 for record in records_of(output, Checkpoint) if not record.record}
 
 

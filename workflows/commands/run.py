@@ -1,4 +1,4 @@
-"""`longrun run` at a terminal: the display around a run, the table at its end, and what to try next."""
+"""`longrun run` in a terminal: run a recipe with live output, then print a summary table and the next commands."""
 
 import time
 
@@ -14,23 +14,25 @@ from workflows.steps.run import RunOptions
 
 
 def run_and_show(recipe: Recipe, settings: Settings, options: RunOptions) -> None:
-    """Run `recipe`, showing each step, and end with a table and the next commands."""
+    """Run `recipe`, print each step as it happens, then a summary table and the commands to try next."""
     console = steady_console()
     console.print(f"[bold]longrun[/] recipe {recipe.name}: {recipe.description}")
     console.print(f"  home {settings.home}")
     if settings.artifact_root != HERE or settings.mlflow_uri != HERE:
         console.print(f"  artifacts {settings.artifact_root}, MLflow {settings.mlflow_uri}")
     if branch := options.branch:
-        console.print(f"  pretraining goes on from run {branch.run}, training state {branch.state.digest[:12]}")
+        console.print(f"  pretraining starts from training state {branch.state.digest[:12]} of run {branch.run}")
     with Display(console) as display, listening(display):
         journal = run_recipe(recipe, settings, options)
-    # The wall time starts with the process, so that imports count.
+    # Measured from the start of the process, so that imports count.
     wall_seconds = time.time() - psutil.Process().create_time()
     events = journal.events()
     console.print()
     console.print(summary(events, wall_seconds))
     if any(event["event"] == "made" for event in events):
-        console.print(f"\norchestration share {orchestration_share(events, wall_seconds):.1%} of the wall time")
+        console.print(
+            f"\norchestration: {orchestration_share(events, wall_seconds):.1%} of the wall time, in which no step was working"
+        )
     console.print(f"run {journal.name}: {journal.directory}")
     for line in next_commands(events, settings):
         console.print(line)

@@ -1,4 +1,4 @@
-"""`longrun runs`, and what `status`, `logs` and `cancel` do with a run, on this machine or on a cluster."""
+"""`longrun runs`, and the runs that `status`, `logs` and `cancel` act on: those of this machine, or on a cluster."""
 
 import shlex
 import time
@@ -14,12 +14,12 @@ from workflows.steps.journal import Event, Journal
 from workflows.steps.journals import journals
 
 _EVENTS_OF_STATUS = 5
-"""Last events that `status` shows."""
+"""Number of events that `status` prints, the newest ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Status:
-    """Where a run is, for a program and for a reader."""
+    """The state of a run, as JSON values and as lines of text."""
 
     as_json: dict[str, JSON]
     lines: list[str]
@@ -27,87 +27,92 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WantedLog:
-    """Which log of a run is meant."""
+    """Which log of a run to print."""
 
     step: str = ""
-    """Empty: the events of the run, or what its driver has printed."""
+    """Name of a step; empty: the events of the run, or on a cluster the output of its driver."""
     worker: int | None = None
-    """A worker of the step's Ray cluster, from 0; None: the step's own process."""
+    """Index of a worker in the step's Ray cluster, from 0; None: the process of the step itself."""
     everything: bool = False
-    """Whether with what Flyte and Ray print around it."""
+    """Whether to include the lines that Flyte and Ray print themselves."""
 
 
 class AnyRun(Protocol):
-    """A run that a user has named, wherever it runs."""
+    """A run, on this machine or on a cluster."""
 
     @property
     def name(self) -> str:
-        """Its id."""
+        """The id of the run."""
 
     def status(self) -> Status:
-        """Where it is, and what stands in its way."""
+        """The state of the run, and what it is waiting for."""
 
     def log_lines(self, wanted: WantedLog) -> Iterable[str]:
-        """What a step has printed; of no step, the events of the run, or what its driver has printed."""
+        """The lines of the wanted log."""
 
     def log_json(self, wanted: WantedLog) -> Any:
-        """The same as JSON values."""
+        """The wanted log as JSON values."""
 
     def failure(self) -> str:
-        """Why it has failed, in a line; empty where it has not, or goes on."""
+        """Why the run has failed, in one line; empty if it has not failed or is still running."""
 
     def cancel(self) -> None:
-        """Stop it. Raises `ConfigError` where that cannot be done from here."""
+        """Cancel the run. Raises `ConfigError` if it cannot be cancelled by a command."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """A run of this machine."""
+    """A run on this machine."""
 
     journal: Journal
 
     @property
     def name(self) -> str:
-        """Its id."""
+        """The id of the run."""
         return self.journal.name
 
     def status(self) -> Status:
-        """Its state, how many steps it made and reused, and its last events."""
+        """The state of the run, how many steps it made and reused, and its newest events."""
         row = run_row(self.journal)
-        first = f"run {row['run']} {row['state']} on this machine: {row['made']} made, {row['cached']} cached"
+        first = f"run {row['run']}, on this machine: {row['state']}, {row['made']} steps made, {row['cached']} cached"
         return Status(as_json=row, lines=[first, *event_lines(self.journal.events())[-_EVENTS_OF_STATUS:]])
 
     def log_lines(self, wanted: WantedLog) -> list[str]:
-        """What a step has printed; of no step, a line an event."""
+        """The log of a step; without a step, one line per event."""
         self._require_no_worker(wanted)
         return [read_log(self.journal, wanted.step)] if wanted.step else event_lines(self.journal.events())
 
     def log_json(self, wanted: WantedLog) -> Any:
-        """What a step has printed as one text; of no step, the events."""
+        """The log of a step as one string; without a step, the events."""
         self._require_no_worker(wanted)
         return read_log(self.journal, wanted.step) if wanted.step else self.journal.events()
 
     def _require_no_worker(self, wanted: WantedLog) -> None:
         if wanted.worker is not None:
-            raise ConfigError("--worker is about runs on a cluster; on this machine workers print into Ray's session in the home")
+            raise ConfigError(
+                f"--worker is for runs on a cluster; run {self.name} is on this machine, where Ray keeps the output of "
+                "workers in its session directory, below ray in the home"
+            )
 
     def failure(self) -> str:
-        """What it has failed with; empty where it has not, or goes on, or was killed."""
+        """The error that ended the run, in one line; empty if it has not failed, is still running, or was killed."""
         ended = next((event for event in reversed(self.journal.events()) if event["event"] == "finished"), None)
         return f"run {self.name} failed: {single_line(ended.get('message', ''))}" if ended and ended["failed"] else ""
 
     def cancel(self) -> None:
-        """Raise `ConfigError`: the process that runs it is not known."""
-        raise ConfigError(f"run {self.name} is one of this machine: stop it with Ctrl-C where it runs")
+        """Raise `ConfigError`, since the journal does not record which process runs it."""
+        raise ConfigError(
+            f"run {self.name} is on this machine, and cancel is for runs on a cluster; stop it with Ctrl-C in its terminal"
+        )
 
 
 def list_runs(settings: Settings) -> list[dict[str, JSON]]:
-    """Each run of the home, or of a cluster, with its recipe, state and what it made, oldest first."""
+    """`run_row` of every run of the home, or of the cluster that the settings refer to, oldest first."""
     return [run_row(journal) for journal in reversed(list(journals(settings))) if journal.path.is_file()]
 
 
 def run_row(journal: Journal) -> dict[str, JSON]:
-    """A run's id, recipe and state, and how many steps it made and reused; of a run on a cluster only that it was submitted."""
+    """Id, recipe and state of a run, and how many steps it made and reused; for a run on a cluster only that it was submitted."""
     events = journal.events()
     kinds = [event["event"] for event in events]
     ended = next((event for event in reversed(events) if event["event"] == "finished"), None)
@@ -118,7 +123,7 @@ def run_row(journal: Journal) -> dict[str, JSON]:
 
 
 def event_lines(events: Sequence[Event]) -> list[str]:
-    """One line an event: time, what happened, to which step, and why."""
+    """One line per event: time, event, step and details."""
     shown = ("step", "recipe", "model", "message", "why", "digest", "seconds")
     return [
         f"{time.strftime('%H:%M:%S', time.localtime(event['time']))}  {event['event']:<11}"
@@ -134,14 +139,14 @@ def _fact(name: str, value: Any) -> str:
 
 
 def home_option(settings: Settings) -> str:
-    """What a command ends with to use the same home; nothing for the usual one."""
+    """The `--home` option for commands that use the same home; empty for `.longrun` in the current directory."""
     return "" if settings.home == Path(".longrun").absolute() else f" --home {shlex.quote(str(settings.home))}"
 
 
 def read_log(journal: Journal, step: str) -> str:
-    """What a step has printed. Raises `ConfigError` where that run has no such log."""
+    """The log of a step. Raises `ConfigError` if the run has no log of that step."""
     path = journal.log(step)
     if not path.is_file():
         known = ", ".join(sorted(log.stem for log in journal.directory.glob("*.log"))) or "none"
-        raise ConfigError(f"run {journal.name} has no log of {step!r}; it has: {known}")
+        raise ConfigError(f"run {journal.name} has no log of step {step!r}; allowed: {known}")
     return path.read_text(errors="replace")

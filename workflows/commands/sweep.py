@@ -1,4 +1,4 @@
-"""`longrun sweep` at a terminal: the display around a sweep, and at its end the law and the verdict."""
+"""`longrun sweep` and `longrun law`: run a sweep with live output, and print its laws and how well they predict."""
 
 import time
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from workflows.sweeps.sweep import Sweep
 
 
 def sweep_and_show(config: Sweep, settings: Settings) -> None:
-    """Run a sweep, showing each step, and end with its laws and the verdict."""
+    """Run a sweep, print each step as it happens, then its laws and the verdict on their prediction."""
     console = steady_console()
     console.print(f"[bold]longrun[/] sweep {config.name}: {config.description}")
     console.print(f"  home {settings.home}")
@@ -36,7 +36,7 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
 
 
 def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
-    """Laws, prediction and verdict of a finished sweep, and where its reports are."""
+    """The laws of a finished sweep, the verdict on their prediction if it was tested, and the paths of its files."""
     laws = _laws(journal)
     verdicts = ["verdict"] if journal.find("verdict") else []
     lines = ["", *(line for name in laws for line in _law_lines(journal.last(name)["figures"]))]
@@ -73,11 +73,10 @@ def _file_of(step: str) -> str:
 
 
 def verdict_lines(verdict: PlanVerdict) -> list[str]:
-    """The verdict in words."""
+    """The loss that the law predicted for the larger training, and the measured loss."""
     return [
-        f"predicted   {verdict.predicted:.4f} {verdict.figure_in_words}, "
-        f"95 % of such trainings between {verdict.low:.4f} and {verdict.high:.4f}",
-        f"came out    {verdict.actual:.4f}, {verdict.position} the interval, {abs(verdict.excess):.2%} "
+        f"predicted   {verdict.predicted:.4f} {verdict.figure_in_words}, 95 % interval {verdict.low:.4f} to {verdict.high:.4f}",
+        f"measured    {verdict.actual:.4f}, {verdict.position} the interval, {abs(verdict.excess):.2%} "
         f"{'above' if verdict.excess > 0 else 'below'} the prediction",
     ]
 

@@ -62,7 +62,7 @@ def test_tokens_are_not_brought_from_a_bucket(settings: Settings) -> None:
 
 @pytest.mark.parametrize("step", [0, 13])
 def test_a_step_that_there_is_not_is_refused(settings: Settings, step: int) -> None:
-    with pytest.raises(ConfigError, match=rf"step {step} of run .*; allowed: 1 to 12"):
+    with pytest.raises(ConfigError, match=rf"STEP is {step}; allowed for run .*: 1 to 12"):
         batch(settings, "latest", step)
 
 

@@ -29,7 +29,7 @@ def test_a_domain_of_the_python_environment_is_a_corpus() -> None:
 
 
 def test_a_corpus_is_not_compared_with_itself(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="both corpora are 'a'; allowed: two different ones"):
+    with pytest.raises(ConfigError, match="corpora A and B are both 'a'; allowed: two different corpora"):
         compare_corpora(("a", "a"), 1e12, settings(str(tmp_path)), quiet=True)
 
 
@@ -47,5 +47,8 @@ def test_the_text_says_which_corpus_gives_more_to_the_model_and_whether_that_is_
         return {"n_exponent": interval, "d_exponent": interval, "loss": interval, "figure": "bits_per_byte"}
 
     lines = comparison_lines({"compute": 1e12, "corpora": {"a": said(0.4), "b": said(0.6)}, "apart": ["n_exponent"]})
-    assert lines[-1] == "b gives more of the budget to the model than a; their intervals do not overlap"
+    assert (
+        lines[-1]
+        == "the law of b spends more of the budget on model size than that of a; the intervals of n_exponent do not overlap"
+    )
     assert any("bits per byte" in line for line in lines)

@@ -34,11 +34,16 @@ def test_the_plan_shows_the_shares_of_languages_in_all_tokens() -> None:
 def test_the_plan_shows_the_curve_with_the_threshold_marked_and_what_it_means() -> None:
     lines = curation_plan_lines("mine", curation_plan(CONFIG))
     text = "\n".join(lines)
-    for words in ("s3://crawl/2026-10/, all of it", "books/, 5.0 MB of it", "books 25.0%, web 75.0%", "18 bands of 7 rows"):
+    for words in (
+        "s3://crawl/2026-10/, all documents",
+        "books/, a sample of 5.0 MB",
+        "books 25.0%, web 75.0%",
+        "18 bands of 7 rows",
+    ):
         assert words in text
     (marked,) = [line for line in lines if line.endswith("threshold")]
     assert marked.split()[:2] == ["0.80", f"{Bands(bands=18, rows=7).recall(0.8):.2%}"]
-    assert "98.55% are found, and of those at 0.63 a half" in text
+    assert "98.55% of the pairs at the threshold are compared, and half of the pairs at similarity 0.63" in text
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.72, 0.9])

@@ -25,7 +25,7 @@ def test_here_nothing_fails_and_the_home_that_is_not_there_yet_is_looked_at(tmp_
 def test_a_home_that_is_a_file_fails_with_another_to_choose(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     (home,) = [entry for entry in examine(Settings(home=tmp_path / "home")) if entry["what"] == "home"]
-    assert (home["state"], home["remedy"]) == ("failed", "choose another with --home")
+    assert (home["state"], home["remedy"]) == ("failed", "choose another directory with --home")
 
 
 def test_little_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_in_an_image_its_own_locks_are_looked_at_and_nothing_is_to_be_installed(
     (core,) = doctor.packages(tmp_path)
     assert (core["what"], core["state"]) == ("packages: core", "failed")
     assert "instead of 0.0.1" in core["found"]
-    assert core["remedy"] == "build the image again (make images) and use its new digest"
+    assert core["remedy"] == "rebuild the image (make images), and set its new digest in the profile"
 
 
 def test_a_good_finding_has_no_remedy() -> None:

@@ -67,15 +67,15 @@ def test_the_command_says_where_the_page_is(settings: Settings) -> None:
     assert page.parent == settings.home / "inspected"
     assert "8 of 10" not in page.read_text()
     shown = CliRunner().invoke(app, ["inspect", "--home", str(settings.home)])
-    assert shown.stdout.splitlines() == ["8 of 10 documents kept; not kept: 1 exact-duplicate, 1 short", str(page)]
+    assert shown.stdout.splitlines() == ["8 of 10 documents kept; removed: 1 exact-duplicate, 1 short", str(page)]
 
 
 def test_what_is_no_corpus_is_refused_with_what_is_allowed(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no metrics/documents\.parquet in that folder"):
+    with pytest.raises(ConfigError, match=r"a directory without metrics/documents\.parquet"):
         find_corpus(settings, str(tmp_path))
     with pytest.raises(ConfigError, match="matches 0 runs"):
         find_corpus(settings, "nothing")
-    with pytest.raises(ConfigError, match="allowed: a folder"):
+    with pytest.raises(ConfigError, match="allowed: a directory"):
         find_corpus(settings, "s3://bucket/elsewhere")
     with pytest.raises(MissingArtifact):
         find_corpus(settings, "artifacts/curation/none")

@@ -53,7 +53,7 @@ def test_a_lineage_shows_each_artifact_once_and_refers_to_it_where_it_is_an_inpu
     assert lines[0] == "small/1 (candidate)"
     shown, repeated = [line for line in lines if "  Corpus  " in line and line.lstrip().startswith("curation")]
     assert "  code " in shown
-    assert repeated == f"{shown.partition('  code ')[0].replace('    ', '  ')}  … see above"
+    assert repeated == f"{shown.partition('  code ')[0].replace('    ', '  ')}  (see above)"
     assert sum("documents=3" in line for line in lines) == 1
 
 

@@ -45,7 +45,7 @@ def test_at_another_number_of_workers_the_tolerance_holds() -> None:
 def test_a_verdict_is_one_sentence_with_the_steps_and_what_was_found() -> None:
     kept, broken = verdict_lines([SAME, replace(OTHER, loss_difference=0.5)])
     assert kept.startswith("holds")
-    assert "killed once step 23 was reported, resumed from 20: output bitwise the same" in kept
+    assert "killed after step 23, resumed from step 20: output has the same bytes" in kept
     assert broken.startswith("BROKEN")
     assert "1 -> 2 workers" in broken
     assert [row["holds"] for row in as_json([SAME, OTHER])] == [True, True]
@@ -54,7 +54,7 @@ def test_a_verdict_is_one_sentence_with_the_steps_and_what_was_found() -> None:
 def test_where_nothing_was_killed_the_sentence_says_so_and_blames_nothing() -> None:
     (line,) = verdict_lines([replace(SAME, killed=False, resumed_from=0)])
     assert line.startswith("not killed")
-    assert "training ended before step 23 was reported: nothing is proved" in line
+    assert "training ended before the kill at step 23: nothing is proved" in line
     assert "BROKEN" not in line
 
 
@@ -127,7 +127,7 @@ def test_continued_pretraining_is_proved_from_its_start(proof_of: ProofOf) -> No
 
 
 def test_too_few_steps_are_refused(proof_of: ProofOf) -> None:
-    with pytest.raises(ConfigError, match="a proof over 7 steps of a plan of 12; allowed: at least 8"):
+    with pytest.raises(ConfigError, match="--steps 7, and the plan has 12 steps; resume-proof needs at least 8"):
         proof_of(7)
 
 

@@ -56,7 +56,7 @@ def test_the_status_of_a_run_of_this_machine_ends_with_its_last_events(journal: 
     for number in range(5):
         journal.write("started", step=f"step-{number}")
     status = LocalRun(journal).status()
-    assert status.lines[0] == f"run {journal.name} unfinished on this machine: 1 made, 1 cached"
+    assert status.lines[0] == f"run {journal.name}, on this machine: unfinished, 1 steps made, 1 cached"
     assert [line.split()[-1] for line in status.lines[1:]] == [f"step-{number}" for number in range(5)]
     assert status.as_json == run_row(journal)
 
@@ -66,12 +66,12 @@ def test_the_log_of_a_step_is_what_it_printed_and_without_a_step_the_events_are_
     run = LocalRun(journal)
     assert (run.log_lines(WantedLog(step="curation")), run.log_json(WantedLog(step="curation"))) == (["one\ntwo"], "one\ntwo")
     assert (run.log_lines(WantedLog()), run.log_json(WantedLog())) == (event_lines(journal.events()), journal.events())
-    with pytest.raises(ConfigError, match="has no log of 'sft'; it has: curation"):
+    with pytest.raises(ConfigError, match="has no log of step 'sft'; allowed: curation"):
         run.log_lines(WantedLog(step="sft"))
 
 
 def test_a_run_of_this_machine_is_stopped_where_it_runs(journal: Journal) -> None:
-    with pytest.raises(ConfigError, match=rf"run {journal.name} is one of this machine: stop it with Ctrl-C"):
+    with pytest.raises(ConfigError, match=rf"run {journal.name} is on this machine, and cancel is for runs on a cluster"):
         LocalRun(journal).cancel()
 
 

@@ -1,1 +1,1 @@
-"""Commands about a cluster: its profile, deploying to it, examining it, and runs on it."""
+"""Commands for clusters: manage profiles, deploy and remove services, check a cluster, and submit and follow runs."""

@@ -1,4 +1,4 @@
-"""`longrun deploy`: install what a cluster needs, in order, then examine the cluster."""
+"""`longrun deploy`: install the services that runs need on a cluster, then check the cluster."""
 
 import shlex
 from collections.abc import Callable
@@ -15,22 +15,24 @@ Say = Callable[[str], None]
 
 
 def deploy(profile: Profile, recipe: Recipe, sources: helm.Sources, *, say: Say) -> list[Finding]:
-    """Make the namespace, install or upgrade the three releases and wait for each, make Flyte's project; what `doctor` finds.
+    """Create the namespace, install or upgrade the three Helm releases, and create the Flyte project.
+
+    Returns the findings of `longrun doctor --cluster`.
 
     Raises:
-        ConfigError: no helm, no chart, or a values file that does not exist.
-        ClusterError: the cluster or helm refuses; what was installed before stays, and the next call continues from there.
+        ConfigError: helm, a chart or a values file is missing.
+        ClusterError: the cluster or helm reported an error. Releases installed so far are kept; the next call continues.
     """
     from workflows.commands.cluster.doctor import examine_cluster
 
     planned, program = helm.releases(profile, sources), helm.helm()
     cluster = ClusterClient(profile)
     made = cluster.ensure_namespace()
-    say(f"namespace {profile.namespace}: {'made, with restricted Pod Security' if made else 'there'}")
+    say(f"namespace {profile.namespace}: {'created, with restricted Pod Security' if made else 'exists'}")
     for release in planned:
         for name in delete_changed(cluster, release, program) if release.ours else ():
-            say(f"priority class {name}: deleted, since it cannot be changed; helm makes it anew")
-        say(f"{release.name}: {_source(release)}, waiting up to {helm.TIMEOUT}")
+            say(f"priority class {name}: deleted, because its values cannot be changed; helm creates it again")
+        say(f"{release.name}: installing {_source(release)}, waiting at most {helm.TIMEOUT}")
         notes = helm.run(helm.upgrade(release, profile, program), release.name)
         if release.ours:
             say(notes.partition("NOTES:")[2].strip())
@@ -39,22 +41,28 @@ def deploy(profile: Profile, recipe: Recipe, sources: helm.Sources, *, say: Say)
 
 
 def _made_project(profile: Profile) -> str:
-    """What became of Flyte's project, without which it takes no run. Its endpoint may not be open to this machine yet."""
+    """Create the Flyte project, which every run needs; a line that says what happened.
+
+    A failure is only reported: Flyte's endpoint may not be reachable from this machine yet.
+    """
     from infra.flyte.project import ensure_project
 
     try:
-        return f"Flyte's project {profile.project}: {'made' if ensure_project(profile) else 'there'}"
+        return f"Flyte project {profile.project}: {'created' if ensure_project(profile) else 'exists'}"
     except LongrunError as error:
-        return f"Flyte's project {profile.project}: not made, the first submission makes it where it may; {error}"
+        return f"Flyte project {profile.project}: not created; the first submitted run creates it if it is allowed to: {error}"
 
 
 def show(profile: Profile, sources: helm.Sources, *, say: Say) -> None:
-    """Say what `deploy` would call, and how many objects our chart renders to: others' charts are fetched only by installing."""
+    """Print the commands that `deploy` would run, and the number of objects that the longrun chart renders to.
+
+    The charts of KubeRay and Flyte are not rendered, since they are fetched only when they are installed.
+    """
     planned = helm.releases(profile, sources)
-    say(f"# the namespace {profile.namespace} is made, with restricted Pod Security, if it is not there")
+    say(f"# create the namespace {profile.namespace}, with restricted Pod Security, unless it exists")
     for release in planned:
         say(shlex.join(helm.upgrade(release, profile)))
-    say(f"# Flyte's project {profile.project} is made, if it is not there")
+    say(f"# create the Flyte project {profile.project}, unless it exists")
     say("longrun doctor --cluster")
     for name, reference in helm.images_of(profile, sources).items():
         say(f"# image {name}: {reference}")

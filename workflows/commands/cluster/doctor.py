@@ -1,4 +1,4 @@
-"""Whether a cluster can run longrun: asked from this machine, all at once, and from inside by a pod of the tasks' own kind."""
+"""`longrun doctor --cluster`: check a cluster from this machine, and from inside by a pod like those that run tasks."""
 
 import threading
 import time
@@ -17,10 +17,10 @@ from workflows.commands.doctor import Finding, finding
 from workflows.recipe import Recipe
 
 MAX_SECONDS = 4.5
-"""For all checks together; what has not answered by then has failed."""
+"""Timeout of all checks from this machine together; a check without an answer by then has failed."""
 
 MIN_KUBERNETES = (1, 25)
-"""Pod Security admission, whose `restricted` level the chart sets, is stable since 1.25."""
+"""Minimum version of Kubernetes: Pod Security admission, whose `restricted` level the chart uses, is stable since 1.25."""
 
 RIGHTS = (
     ("list", "pods", "", ""),
@@ -32,17 +32,17 @@ RIGHTS = (
     ("list", "rayjobs", "ray.io", ""),
     ("list", "rayclusters", "ray.io", ""),
 )
-"""What a user needs in the namespace to see runs and their logs: verb, resource, group, subresource."""
+"""Rights in the namespace that a user needs to follow runs and read logs: verb, resource, API group, subresource."""
 
 WIDE_RIGHTS = (("list", "nodes", "", ""), ("list", "storageclasses", "storage.k8s.io", ""))
-"""What this examination itself needs of the whole cluster."""
+"""Cluster-wide rights that these checks need."""
 
 
 def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
     """Findings about the cluster, its services and the images, in a fixed order.
 
-    What is asked from this machine is answered within `MAX_SECONDS` or has failed; a pod takes as long as `infra.cluster.probe`
-    says. Where it is answered well from inside, this machine's own failure to ask is a note.
+    The checks from this machine take at most `MAX_SECONDS`, and those of a pod as long as `infra.cluster.probe` allows. A check
+    that fails from this machine and succeeds from inside is only a note.
     """
     cluster = ClusterClient(profile)
     with asked_at_once(questions(cluster, recipe)) as outside:
@@ -51,7 +51,7 @@ def examine_cluster(profile: Profile, recipe: Recipe) -> list[Finding]:
 
 
 def questions(cluster: ClusterClient, recipe: Recipe) -> dict[str, Callable[[str], Finding]]:
-    """What is asked from this machine, by name."""
+    """The checks from this machine, by name."""
     profile = cluster.profile
     return {
         "kubernetes": partial(_kubernetes, cluster),
@@ -73,7 +73,10 @@ def questions(cluster: ClusterClient, recipe: Recipe) -> dict[str, Callable[[str
 
 @contextmanager
 def asked_at_once(checks: dict[str, Callable[[str], Finding]]) -> Iterator[list[Finding]]:
-    """Each check in a thread of its own; the list is filled at the end. Daemons: an answer that never comes keeps nobody."""
+    """Run each check in its own thread; the list is filled when the block ends.
+
+    The threads are daemons, so that a check that never gets an answer does not keep the process alive.
+    """
     answered: dict[str, Finding] = {}
     findings: list[Finding] = []
 
@@ -90,22 +93,23 @@ def asked_at_once(checks: dict[str, Callable[[str], Finding]]) -> Iterator[list[
     yield findings
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    silent = "look at the network between here and there, and at names that do not resolve"
+    silent = "check the network between this machine and the cluster, and that host names resolve"
     findings += [answered.get(what) or finding(what, False, f"no answer within {MAX_SECONDS} s", silent) for what in checks]
 
 
 _REMEDIES = {
-    "kubernetes": "look at the kubeconfig (KUBECONFIG) and at the profile's context",
-    "flyte": "look at the profile's endpoint, and whether flyte-binary runs: kubectl get pods",
-    "flyte project": "look at the profile's endpoint, and at FLYTE_TOKEN in its secrets",
-    "mlflow": "look at the profile's mlflow_uri, and whether it runs: kubectl get pods -l app.kubernetes.io/component=mlflow",
-    "object store": "look at artifact_root, object_store_endpoint and the credentials in the environment",
+    "kubernetes": "check the kubeconfig (KUBECONFIG) and the field context of the profile",
+    "flyte": "check the field endpoint of the profile, and that flyte-binary is running: kubectl get pods",
+    "flyte project": "check the fields endpoint and secrets.FLYTE_TOKEN of the profile",
+    "mlflow": "check the field mlflow_uri of the profile, and that MLflow is running: "
+    "kubectl get pods -l app.kubernetes.io/component=mlflow",
+    "object store": "check artifact_root and object_store_endpoint in the profile, and the credentials in the environment",
 }
 
 
 def _remedy(what: str, error: LongrunError) -> str:
     if isinstance(error, Refused) and what not in {"flyte", "mlflow"}:
-        return "sign in again, or ask for the role of observers in charts/longrun"
+        return "log in to the cluster again, or ask an administrator for the observer role of charts/longrun"
     return _REMEDIES.get(what, _REMEDIES["kubernetes"])
 
 
@@ -113,14 +117,14 @@ def _kubernetes(cluster: ClusterClient, what: str) -> Finding:
     version = cluster.version()
     needed = ".".join(map(str, MIN_KUBERNETES))
     return finding(
-        what, version >= MIN_KUBERNETES, f"version {version[0]}.{version[1]}", f"upgrade the cluster to {needed} or later"
+        what, version >= MIN_KUBERNETES, f"version {version[0]}.{version[1]}", f"upgrade Kubernetes to {needed} or later"
     )
 
 
 def _ray_kinds(cluster: ClusterClient, what: str) -> Finding:
     lacking = sorted({"rayclusters", "rayjobs"} - cluster.kinds("ray.io", "v1"))
-    observed = f"ray.io/v1 lacks {', '.join(lacking)}" if lacking else "ray.io/v1 serves rayclusters and rayjobs"
-    return finding(what, not lacking, observed, "install the KubeRay operator with its resource definitions")
+    observed = f"the API ray.io/v1 has no {', '.join(lacking)}" if lacking else "the API ray.io/v1 has rayclusters and rayjobs"
+    return finding(what, not lacking, observed, "install KubeRay with its custom resource definitions: longrun deploy")
 
 
 def _rights(cluster: ClusterClient, what: str) -> Finding:
@@ -130,8 +134,9 @@ def _rights(cluster: ClusterClient, what: str) -> Finding:
         for (verb, resource, group, sub), wide in needed
         if not cluster.may(verb, resource, group, sub, everywhere=wide)
     ]
-    observed = f"may not {', '.join(refused)}" if refused else f"all {len(needed)} that following a run needs"
-    return finding(what, not refused, observed, "ask for the role of observers in charts/longrun", bad="warning")
+    observed = f"no right to {', '.join(refused)}" if refused else f"all {len(needed)} rights needed to follow runs"
+    remedy = "ask an administrator for the observer role of charts/longrun"
+    return finding(what, not refused, observed, remedy, bad="warning")
 
 
 def _service_account(cluster: ClusterClient, what: str) -> Finding:
@@ -140,35 +145,48 @@ def _service_account(cluster: ClusterClient, what: str) -> Finding:
         cluster.service_account(name)
     except Missing:
         return finding(
-            what, False, f"no {name} in {cluster.profile.namespace}", "install charts/longrun under the profile's release"
+            what, False, f"no service account {name} in {cluster.profile.namespace}", "install it with: longrun deploy"
         )
     except Refused:
-        return finding(what, False, f"may not look at {name}", "ask for the right to get serviceaccounts", bad="warning")
+        return finding(
+            what, False, f"no right to get {name}", "ask an administrator for the right to get serviceaccounts", bad="warning"
+        )
     return finding(what, True, name, "")
 
 
 def _storage_class(cluster: ClusterClient, what: str) -> Finding:
     name = cluster.default_storage_class()
-    remedy = "mark one as default, or name one in the chart's values"
+    remedy = "mark a storage class as default, or name one in the values of the chart"
     return finding(what, bool(name), name or "no default storage class", remedy, bad="warning")
 
 
 def _claim(cluster: ClusterClient, what: str) -> Finding:
-    """Files go between the pods of a Ray cluster over the claim: with workers it is needed, without them it saves checkpoints."""
+    """The claim shares files between the pods of a Ray cluster. With workers it is required; without, it saves checkpoints."""
     profile = cluster.profile
     name, needed = profile.checkpoint_claim, bool(profile.workers)
-    remedy = "let the chart make it (storage.checkpoints), and name it as checkpoint_claim"
+    remedy = (
+        "let the chart create a claim (storage.checkpoints in its values), and set checkpoint_claim in the profile to its name"
+    )
     if not name:
-        observed = f"none, and {profile.workers} workers" if needed else "none: a lost pod loses its checkpoints"
+        observed = (
+            f"checkpoint_claim is not set, and {profile.workers} workers need it"
+            if needed
+            else "checkpoint_claim is not set: a lost pod loses its checkpoints"
+        )
         return finding(what, False, observed, remedy, bad="failed" if needed else "warning")
     try:
         phase, modes = cluster.claim(name)
     except Missing:
         return finding(what, False, f"no claim {name} in {profile.namespace}", remedy)
     shared = "ReadWriteMany" in modes or not needed
-    # many storage classes make a volume only when the first pod asks for it
+    # Many storage classes create a volume only when the first pod uses the claim.
     observed = f"{name} is {phase}, {', '.join(modes)}"
-    return finding(what, phase == "Bound" and shared, observed, "it must be Bound, and ReadWriteMany where there are workers")
+    return finding(
+        what,
+        phase == "Bound" and shared,
+        observed,
+        "the claim must be Bound, and with workers ReadWriteMany: set storage.checkpoints in the values of the chart",
+    )
 
 
 def _requested_gpus(profile: Profile) -> int:
@@ -179,34 +197,37 @@ def _gpus(cluster: ClusterClient, recipe: Recipe, what: str) -> Finding:
     profile, requested = cluster.profile, _requested_gpus(cluster.profile)
     workers = recipe.pretraining.training.min_workers or recipe.pretraining.training.workers
     if not requested:
-        return finding(what, True, "none asked for: training runs on CPUs", "")
+        return finding(what, True, "the profile requests none: training runs on CPUs", "")
     if workers > requested:
-        observed = f"recipe {recipe.name} trains on {workers} workers, the profile's pods have {requested} GPUs"
-        return finding(what, False, observed, "raise the profile's workers or gpus_per_worker")
+        observed = f"recipe {recipe.name} trains on {workers} workers, and the pods of the profile have {requested} GPUs"
+        return finding(what, False, observed, "increase workers or gpus_per_worker in the profile")
     gpus = cluster.gpus()
     free = gpus.total - gpus.taken
-    counted = "" if gpus.everywhere else f", counting pods of {profile.namespace} alone"
+    counted = "" if gpus.everywhere else f" (counting only pods in {profile.namespace})"
     observed = (
-        f"{', '.join(profile.gpus)}: {gpus.total} on ready nodes, {free} free{counted}; "
-        f"recipe {recipe.name} on this profile asks for {requested}"
+        f"{', '.join(profile.gpus)}: {gpus.total} on ready nodes, {free} free{counted}; recipe {recipe.name} needs {requested}"
     )
     if gpus.total < requested:
-        remedy = "add nodes, other kinds to the profile's gpus, or lower its workers or gpus_per_worker"
+        remedy = "add GPU nodes, add kinds to gpus in the profile, or decrease its workers or gpus_per_worker"
         return finding(what, False, observed, remedy)
-    return finding(what, free >= requested, observed, "a run waits until others end", bad="warning")
+    return finding(what, free >= requested, observed, "a run waits until other runs end", bad="warning")
 
 
 def _quota(cluster: ClusterClient, what: str) -> Finding:
     quota, requested = cluster.quota(), _requested_gpus(cluster.profile)
     if not quota:
         return finding(
-            what, False, f"{cluster.profile.namespace} has no quota", "set one: charts/longrun, quota.hard", bad="warning"
+            what,
+            False,
+            f"namespace {cluster.profile.namespace} has no quota",
+            "set quota.hard in the values of the chart",
+            bad="warning",
         )
     used, hard = quota.get("requests.nvidia.com/gpu", ("0", ""))
     if requested and hard and int(hard) < requested:
-        remedy = "raise quota.hard in the chart's values"
-        return finding(what, False, f"{hard} GPUs allowed, {requested} asked for", remedy)
-    observed = f"{len(quota)} resources limited" + (f", {used} of {hard} GPUs used" if hard else "")
+        remedy = "increase quota.hard in the values of the chart"
+        return finding(what, False, f"the quota allows {hard} GPUs, and the profile requests {requested}", remedy)
+    observed = f"limits {len(quota)} resources" + (f"; {used} of {hard} GPUs are used" if hard else "")
     return finding(what, True, observed, "")
 
 
@@ -221,13 +242,17 @@ def _flyte_project(profile: Profile, what: str) -> Finding:
     if project is None:
         observed = f"Flyte has no project {profile.project}"
         return finding(
-            what, False, observed, "longrun deploy makes it, and so does the first submission where it may", bad="warning"
+            what,
+            False,
+            observed,
+            "create it with longrun deploy; the first submitted run also creates it if it is allowed to",
+            bad="warning",
         )
     known = profile.domain in project.domains or not project.domains
     observed = f"{profile.project}, domain {profile.domain}" + (
-        "" if known else f"; its domains are {', '.join(project.domains)}"
+        "" if known else f", which is not one of its domains: {', '.join(project.domains)}"
     )
-    return finding(what, known, observed, "name one of them as the profile's domain", bad="warning")
+    return finding(what, known, observed, "set the field domain of the profile to one of them", bad="warning")
 
 
 def _mlflow(profile: Profile, what: str) -> Finding:
@@ -235,8 +260,8 @@ def _mlflow(profile: Profile, what: str) -> Finding:
 
     there, here = mlflow_version(profile), version("mlflow")
     same = not there or there.split(".")[:2] == here.split(".")[:2]
-    version_line = f"version {there}" if there else "which tells its version to users alone"
-    remedy = f"run the server's image of this release: clients have {here}"
+    version_line = f"version {there}" if there else "which reports its version only to logged-in users"
+    remedy = f"run the MLflow image of this release of longrun: clients have version {here}"
     return finding(what, same, f"{profile.mlflow_uri}, {version_line}", remedy, bad="warning")
 
 
@@ -251,11 +276,22 @@ def _image(profile: Profile, group: str, what: str) -> Finding:
         require_image(reference)
     except Missing:
         return finding(
-            what, False, f"{reference} is not in the registry", "make images, push them, and put their digests into the profile"
+            what,
+            False,
+            f"{reference} is not in the registry",
+            "push the images with make push, and copy their digests to the profile",
         )
     except Refused:
-        observed = f"{reference}: the registry wants credentials"
-        return finding(what, False, observed, "nodes need a pull secret: charts/longrun, images.pullSecrets", bad="warning")
+        observed = f"{reference}: the registry requires credentials"
+        return finding(
+            what, False, observed, "give the nodes a pull secret: images.pullSecrets in the values of the chart", bad="warning"
+        )
     except ClusterError as error:
-        return finding(what, False, str(error), "look at image_registry; nodes may reach what this machine cannot", bad="warning")
+        return finding(
+            what,
+            False,
+            str(error),
+            "check image_registry in the profile; nodes may reach a registry that this machine cannot",
+            bad="warning",
+        )
     return finding(what, True, reference, "")

@@ -1,4 +1,4 @@
-"""The findings of a pod that asks from inside the cluster, and what they make of this machine's own."""
+"""Checks of a cluster by a pod inside it, and how they qualify the checks from this machine."""
 
 from components.errors import ClusterError
 from infra.cluster.client import ClusterClient
@@ -10,26 +10,35 @@ from workflows.commands.doctor import Finding, finding
 POD = "inside: pod"
 
 _REMEDIES = {
-    "object store": "look at artifact_root, object_store_endpoint and the profile's secrets, and at networkPolicy in the chart",
-    "mlflow": "look at mlflow_uri and the profile's secrets, and whether it runs: kubectl get pods",
-    "checkpoint claim": "tasks run as user and group 1000: look at the rights of the volume",
-    "source claim": "tasks run as user and group 1000: look at the rights of the volume",
+    "object store": "check artifact_root, object_store_endpoint and secrets in the profile, and networkPolicy in the chart",
+    "mlflow": "check mlflow_uri and secrets in the profile, and that MLflow is running: kubectl get pods",
+    "checkpoint claim": "allow user and group 1000, as which tasks run, to access the volume",
+    "source claim": "allow user and group 1000, as which tasks run, to access the volume",
 }
 
 
 def examine_inside(cluster: ClusterClient) -> list[Finding]:
-    """How a pod of the tasks' own kind started, and what it found; a warning for a user who may not start one."""
+    """Findings of a pod like those that run tasks: whether it starts, and what it can reach.
+
+    A warning if the user has no right to start it.
+    """
     try:
         if lacking := may_ask(cluster):
-            remedy = f"ask for these rights in {cluster.profile.namespace}, or trust what is seen from here"
-            return [finding(POD, False, f"not asked: may not {', '.join(lacking)}", remedy, bad="warning")]
+            remedy = (
+                f"ask an administrator for these rights in {cluster.profile.namespace}, or rely on the checks from this machine"
+            )
+            return [finding(POD, False, f"not checked: no right to {', '.join(lacking)}", remedy, bad="warning")]
         inside = ask_inside(cluster)
     except StillPulling as error:
-        return [finding(POD, False, str(error), "ask again when the node has it", bad="warning")]
+        return [finding(POD, False, str(error), "check again when the node has pulled the image", bad="warning")]
     except ClusterError as error:
         meaning = explained(str(error))
-        return [finding(POD, False, str(error), meaning[1] if meaning else "look at it: kubectl get pods, kubectl get events")]
-    started = finding(POD, True, f"started and answered within {inside.seconds:.0f} s", "")
+        return [
+            finding(
+                POD, False, str(error), meaning[1] if meaning else "find the reason with: kubectl get pods, kubectl get events"
+            )
+        ]
+    started = finding(POD, True, f"started and checked everything within {inside.seconds:.0f} s", "")
     return [started, *(_answered(answer) for answer in inside.answers)]
 
 
@@ -39,7 +48,7 @@ def _answered(answer: dict[str, str]) -> Finding:
 
 
 def noted(outside: list[Finding], inside: list[Finding]) -> list[Finding]:
-    """Findings of this machine, where what failed from here and is well from inside is a note: pods are who needs it."""
+    """The checks from this machine; one that succeeded from inside is a note where it failed, since only pods need it."""
     well = {entry["what"].removeprefix("inside: ") for entry in inside if entry["state"] == "ok"}
     if "pod" in well:
         well.add(f"image: {_image_of_the_pod()}")
@@ -47,7 +56,12 @@ def noted(outside: list[Finding], inside: list[Finding]) -> list[Finding]:
 
 
 def _note(entry: Finding) -> Finding:
-    return {**entry, "state": "note", "found": f"well from inside; from this machine: {entry['found']}", "remedy": ""}
+    return {
+        **entry,
+        "state": "note",
+        "found": f"works from inside the cluster; from this machine: {entry['found']}",
+        "remedy": "",
+    }
 
 
 def _image_of_the_pod() -> str:

@@ -1,7 +1,7 @@
-"""What a step's pod has printed, without what Flyte and Ray print around it.
+"""The output of a step's pod, without the lines that Flyte and Ray print themselves.
 
-The journal's events, which a pod prints as JSON, are shown as they are on this machine. A traceback is its last line, which names
-the exception, and not even that where an event has said it. What is not known to be Flyte's or Ray's own stays.
+Events of the journal, which a pod prints as JSON, are formatted as for local runs. A traceback is reduced to its last line, which
+names the exception, and is dropped if an event has already reported it. Any line not known to be Flyte's or Ray's is kept.
 """
 
 import json
@@ -33,17 +33,17 @@ _NOISE = re.compile(
     re.VERBOSE,
 )
 _TAIL_LINES = 5
-"""By which the end of what was shown is found again."""
+"""Number of printed lines by which the end of the output so far is found in a log."""
 
 _LOGGED_BY = re.compile(r"\[r[\w-]+\]\[\w+\] (?!\[flyte\])")
-"""What Flyte's runtime puts before each line of anybody's logger: run and action."""
+"""The prefix that Flyte's runtime puts before each logged line: run and action."""
 
 _FRAME = re.compile(r'\s+File ".*", line \d+')
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(: |$)")
 
 
 def ours(lines: Iterable[str]) -> Iterator[str]:
-    """The lines without noise, as they come."""
+    """The lines without those of Flyte and Ray, as they arrive."""
     told: set[str] = set()
     in_traceback = after_traceback = False
     for printed in lines:
@@ -69,7 +69,10 @@ def ours(lines: Iterable[str]) -> Iterator[str]:
 
 
 def lines_after(shown: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """The lines of a log after those that were shown; a log that has grown beyond what the store keeps has lost its middle."""
+    """The lines of a log that come after those already `shown`.
+
+    A log that has grown beyond the size that the store keeps has lost its middle, so the last shown lines are searched for.
+    """
     if list(now[: len(shown)]) == list(shown):
         return now[len(shown) :]
     tail = list(shown[-_TAIL_LINES:])

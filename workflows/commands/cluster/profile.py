@@ -1,4 +1,4 @@
-"""`longrun profile`: profiles made from files and single values, and the rows of `list`."""
+"""`longrun profile`: create, change and list profiles."""
 
 import tomllib
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ from infra.settings import Settings, usable_home
 
 
 def create(settings: Settings, name: str, sources: Sequence[Path], values: Sequence[str], *, replace: bool) -> Path:
-    """Keep the profile that files and `values` make, what comes later over what came before; its path. Raises `ConfigError`."""
+    """Write a profile made from TOML files and `KEY=VALUE` assignments, of which later ones override earlier ones; its path.
+
+    Raises `ConfigError` for a wrong file, key or value, and for an existing profile unless `replace` is set.
+    """
     raw: dict[str, Any] = {}
     for source in sources:
         raw |= _table(source)
@@ -22,13 +25,13 @@ def create(settings: Settings, name: str, sources: Sequence[Path], values: Seque
 
 
 def change(settings: Settings, name: str, values: Sequence[str]) -> Path:
-    """Change single values of a profile; its path. Raises `ConfigError`, also where there is no such profile."""
+    """Change single values of a profile; its path. Raises `ConfigError` for a wrong key, a wrong value or a missing profile."""
     read_profile(settings.home, name)
     return create(settings, name, [profile_path(settings.home, name)], values, replace=True)
 
 
 def rows(settings: Settings) -> list[dict[str, str]]:
-    """Name, endpoint, project and domain of every profile."""
+    """Name, endpoint, project and domain of every profile of the home."""
     profiles = {name: read_profile(settings.home, name) for name in profile_names(settings.home)}
     return [
         {"profile": name, "endpoint": profile.endpoint, "project": profile.project, "domain": profile.domain}
@@ -44,19 +47,19 @@ def _table(source: Path) -> dict[str, Any]:
 
 
 def _assign(raw: dict[str, Any], assignment: str) -> None:
-    """Apply `key=value` or `table.key=value`, numbers and arrays in TOML; no message repeats a value, which may be a secret.
+    """Apply `key=value`, `table.key=value` or `sizes.pod.key=value`; numbers and arrays are written as in TOML.
 
-    The keys of `sizes` are tables themselves: `sizes.train.cores=8`.
+    No message repeats the value, which may be a secret.
     """
     path, separator, text = assignment.partition("=")
     *tables, key = path.split(".", 2 if path.startswith("sizes.") else 1)
     if not separator or not path:
-        raise ConfigError("--set: the form is KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
+        raise ConfigError("--set needs KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
     inner = raw
     for table in tables:
         inner = inner.setdefault(table, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"--set {path}: {table} is no table")
+            raise ConfigError(f"--set {path}: {table} is a single value; allowed: --set {table}=VALUE")
     inner[key] = _value(path, text) if text.startswith("[") or get_type_hints(Profile).get(path) is int else text
 
 
@@ -64,4 +67,4 @@ def _value(path: str, text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f'--set {path}: a number is written as 8, an array as ["H100", "H200"]') from error
+        raise ConfigError(f'--set {path}: not a number or an array; write numbers as 8 and arrays as ["H100", "H200"]') from error

@@ -1,4 +1,4 @@
-"""`longrun deploy --remove`: take away what `deploy` has installed, in the order in which nothing waits for what is gone."""
+"""`longrun deploy --remove`: uninstall what `longrun deploy` installed, in an order in which no deletion hangs."""
 
 import shlex
 from collections.abc import Callable
@@ -12,13 +12,14 @@ Say = Callable[[str], None]
 
 
 def remove(profile: Profile, *, stop_runs: bool, dry_run: bool, say: Say) -> None:
-    """Remove what runs have left, Flyte, KubeRay and the chart longrun. Volumes, claims and the documents' Secrets stay.
+    """Remove the objects of runs, Flyte, KubeRay and the longrun chart. Volumes, volume claims and documented Secrets are kept.
 
-    Each step may be repeated: after an interruption the same command continues. With `dry_run` nothing is changed.
+    Every step may be repeated: after an interruption the same command continues. With `dry_run` nothing is changed.
 
     Raises:
-        ConfigError: no helm.
-        ClusterError: runs go on and `stop_runs` is not set; the cluster or helm refuses, or something does not go away.
+        ConfigError: helm is not installed.
+        ClusterError: runs are active and `stop_runs` is not set; the cluster or helm reported an error; or an object was not
+            deleted in time.
     """
     cluster, program = ClusterClient(profile), helm.helm()
     _require_quiet(cluster, stop_runs=stop_runs, dry_run=dry_run, say=say)
@@ -27,15 +28,15 @@ def remove(profile: Profile, *, stop_runs: bool, dry_run: bool, say: Say) -> Non
         say(f"{kind.words}: {_listed(present)}")
         if present and not dry_run:
             removal.delete_all(cluster, kind)
-    say("pods that tasks have left" + ("" if dry_run else f": {removal.delete_task_pods(cluster)}"))
+    say("deleting pods of tasks" + ("" if dry_run else f": {removal.delete_task_pods(cluster)}"))
     _uninstall("flyte", profile, program, dry_run=dry_run, say=say)
-    say("what Flyte made for itself: webhook configuration and Secret" + _done(removal.delete_flytes_own, cluster, dry_run))
+    say("deleting Flyte's own webhook configuration and Secret" + _done(removal.delete_flytes_own, cluster, dry_run))
     for name in ("kuberay", profile.release):
         _uninstall(name, profile, program, dry_run=dry_run, say=say)
-    say("leases, and what helm test has left" + _done(removal.delete_leftovers, cluster, dry_run))
+    say("deleting leases, and what helm test left behind" + _done(removal.delete_leftovers, cluster, dry_run))
     say(
-        f"what stays: namespace {profile.namespace}; claims with their volumes: {_listed(removal.claims(cluster))}; "
-        "the Secrets that infra/clusters.md names; KubeRay's resource definitions, which other namespaces may use"
+        f"kept: namespace {profile.namespace}; volume claims with their volumes: {_listed(removal.claims(cluster))}; "
+        "the Secrets listed in infra/clusters.md; KubeRay's custom resource definitions, which other namespaces may use"
     )
 
 
@@ -43,17 +44,17 @@ def _require_quiet(cluster: ClusterClient, *, stop_runs: bool, dry_run: bool, sa
     runs = removal.going_on(cluster)
     if runs and not stop_runs and not dry_run:
         raise ClusterError(
-            f"{len(runs)} runs go on in {cluster.profile.namespace}: {_listed(runs)}; wait, stop them with longrun cancel RUN, "
-            "or add --stop-runs"
+            f"{len(runs)} runs are active in {cluster.profile.namespace}: {_listed(runs)}; wait until they end, cancel them with "
+            "longrun cancel RUN, or add --stop-runs"
         )
-    say(f"runs that go on: {_listed(runs)}" + (", which are stopped" if runs and stop_runs else ""))
+    say(f"active runs: {_listed(runs)}" + (", to be cancelled" if runs and stop_runs else ""))
 
 
 def _uninstall(name: str, profile: Profile, program: str, *, dry_run: bool, say: Say) -> None:
     if dry_run:
         say(shlex.join(helm.uninstall(name, profile)))
     else:
-        say(f"{name}: uninstalled, waiting up to {helm.TIMEOUT}")
+        say(f"{name}: uninstalling, waiting at most {helm.TIMEOUT}")
         helm.run(helm.uninstall(name, profile, program), name)
 
 

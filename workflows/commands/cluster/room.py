@@ -1,4 +1,4 @@
-"""Whether the Ray clusters of a profile have room for what a recipe asks of them."""
+"""The check, before submission, that the Ray clusters of a profile have enough GPUs or cores for a recipe."""
 
 from components.errors import ConfigError
 from infra.cluster.machines import RayMachines, machines
@@ -8,16 +8,18 @@ from workflows.steps.stages import STAGES, last_stage
 
 
 def require_room(recipe: Recipe, profile: Profile, until: str = "") -> None:
-    """Raise `ConfigError` for a training in a stage up to `until` that has more workers than a Ray cluster has room for.
+    """Raise `ConfigError` if a training in a stage up to `until` has more workers than a Ray cluster of the profile has room for.
 
-    Each training worker takes a GPU, or without GPUs at least one processor; elastic trainings start with their `min_workers`.
+    Each training worker takes one GPU, or without GPUs one core; elastic trainings start with their `min_workers`.
     """
     if lacking := shortage(recipe, profile, until):
-        raise ConfigError(f"{lacking}; lower it, or raise the profile's workers or what {_raised(profile)} says")
+        raise ConfigError(
+            f"{lacking}; decrease training.workers of that stage, or increase workers or {_raised(profile)} in the profile"
+        )
 
 
 def shortage(recipe: Recipe, profile: Profile, until: str = "") -> str:
-    """What a recipe asks for that the profile's Ray clusters do not have; empty: there is room."""
+    """The first training that does not fit into a Ray cluster of the profile, in words; empty if all fit."""
     stages = list(STAGES)
     last = stages.index(last_stage(until)) if until else len(stages)
     cluster = machines(profile)["train"]
@@ -28,7 +30,7 @@ def shortage(recipe: Recipe, profile: Profile, until: str = "") -> str:
         needed = training.min_workers or training.workers
         if needed > has and stages.index(stage) <= last:
             there = f"a Ray cluster of the profile has {has} {what} for them"
-            return f"recipe {recipe.name} trains {stage} on {needed} workers, and {there}"
+            return f"recipe {recipe.name} runs {stage} on {needed} workers, and {there}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""`longrun status`, `logs` and `cancel` of a run on a cluster, and following one, through Flyte."""
+"""`longrun status`, `logs`, `cancel` and `--follow` for runs on a cluster, through Flyte."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from infra.flyte.runs import FlyteRuns, RunState, Step
 
 POLL_SECONDS = 5.0
-"""Between two looks at a run that is followed."""
+"""Seconds between two polls of a run that is followed."""
 
 MAX_FAILED_POLLS = 60
-"""Failed looks in a row after which following gives up: five minutes without a connection."""
+"""Consecutive failed polls after which following gives up: five minutes without a connection."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterRun:
-    """A run on a cluster, and where that is."""
+    """A run on the cluster of a profile."""
 
     name: str
-    """Flyte's name of it: r and the id that it has in the home."""
+    """Name of the run in Flyte: r and the id of the run."""
     profile: Profile
     settings: Settings
 
@@ -44,15 +44,17 @@ class ClusterRun:
 
     @contextmanager
     def _store(self) -> Iterator[RunLogs]:
-        """The logs of steps in the profile's store, with its address from here and its keys."""
+        """The step logs in the store of the profile, reached from this machine with the credentials of the profile."""
         try:
             with reached(self.profile, (STORE,)):
                 yield RunLogs(self.profile.artifact_root, self.settings.home)
         except StoreError as error:
-            raise ClusterError(f"the store with the logs of run {self.name} cannot be read from here: {error}") from error
+            raise ClusterError(
+                f"cannot read the logs of run {self.name} from the store of profile {self.profile.name}: {error}"
+            ) from error
 
     def state(self) -> "RunState":
-        """The run as Flyte knows it now, with what its pods and its logs say of steps that wait or have failed."""
+        """The current state in Flyte, with reasons from pods and logs for steps that are waiting or have failed."""
         return looked_at(self._flyte.state(self.name), self.profile, self._own_log)
 
     def _own_log(self, step: str) -> list[str]:
@@ -60,33 +62,33 @@ class ClusterRun:
             return list(logs.lines(self.name, step, STEP_LOG))
 
     def status(self) -> Status:
-        """Its phase, and each step with what stands in its way."""
+        """The phase of the run and of each step, and what it is waiting for."""
         state = self.state()
         return Status(as_json=as_json(state), lines=state_lines(state))
 
     def log_lines(self, wanted: WantedLog) -> Iterator[str]:
-        """What the driver, a step or a worker of it has printed; the first two also what they print until they end."""
+        """The output of the driver, of a step or of one of its workers; for driver and step, continued until they end."""
         lines = self._printed(wanted)
         return lines if wanted.everything else ours(lines)
 
     def log_json(self, wanted: WantedLog) -> list[str]:
-        """The same, when it has ended."""
+        """All lines of the log, once it has ended."""
         return list(self.log_lines(wanted))
 
     def failure(self) -> str:
-        """Why the run has failed; empty where it has not, or goes on."""
+        """Why the run has failed; empty if it has not failed or is still running."""
         state = self.state()
         return str(failure(state)) if state.failed else ""
 
     def cancel(self) -> None:
-        """Stop the run. Its published artifacts stay, and the next run reuses them."""
+        """Cancel the run. Its published artifacts are kept, and the next run reuses them."""
         self._flyte.abort(self.name, "longrun cancel")
 
     def _printed(self, wanted: WantedLog) -> Iterator[str]:
-        """Lines as they were printed: from the pod, or from the store where the pod is gone or has not the step's own.
+        """The printed lines, from the pod, or from the store if the pod is gone or does not have the output of the step.
 
-        Flyte reads the main container of one pod. In a Ray cluster that is the head's, which prints about Ray alone: the step's
-        process is a child of Ray, which keeps its output in files of its own, and `infra.pod.watch` puts it into the store.
+        Flyte reads the main container of one pod. In a Ray cluster this is the head, which prints only about Ray itself: the step
+        runs in a child process of Ray, which redirects its output to files, and `infra.pod.watch` uploads them to the store.
         """
         from infra.flyte.runs import ENDED, WAITING
 
@@ -95,7 +97,7 @@ class ClusterRun:
             return self._kept(step, worker_log(wanted.worker))
         if step.phase in WAITING:
             why = self.state().step(wanted.step).problem
-            raise ClusterError(f"{step.task} of run {self.name} has printed nothing: it is {step.phase}{why and f': {why}'}")
+            raise ClusterError(f"step {step.task} of run {self.name} has no log yet: it is {step.phase}{why and f': {why}'}")
         if not step.on_ray:
             return self._of_pod(step)
         return self._kept(step, STEP_LOG) if step.phase in ENDED else self._growing(step)
@@ -109,7 +111,7 @@ class ClusterRun:
             yield from self._kept(step, STEP_LOG)
 
     def _growing(self, step: "Step") -> Iterator[str]:
-        """Lines of a step's log in the store, where it grows every minute, until the step ends."""
+        """New lines of a step's log in the store, which is updated every minute, until the step ends."""
         from infra.flyte.runs import ENDED
 
         shown: list[str] = []
@@ -124,23 +126,23 @@ class ClusterRun:
                     time.sleep(POLL_SECONDS)
 
     def _kept(self, step: "Step", name: str) -> Iterator[str]:
-        """Lines of a log in the store. Raises `ClusterError` where it is not there, or the store cannot be read from here."""
+        """Lines of a log in the store. Raises `ClusterError` if it does not exist or the store cannot be read."""
         with self._store() as logs:
             names = logs.names(self.name, step.task)
             if name in names:
                 return logs.lines(self.name, step.task, name)
         where, known = f"{self.profile.artifact_root}/logs/{self.name}/{step.task}", ", ".join(names) or "none"
-        raise ClusterError(f"{step.task} of run {self.name} has no log {name} in {where}; there are: {known}")
+        raise ClusterError(f"step {step.task} of run {self.name} has no log {name} in {where}; it has: {known}")
 
 
 def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
-    """The run on a cluster or of this machine that `run` means.
+    """The run that `run` names, on a cluster or on this machine.
 
-    A run that another machine has submitted is found by its whole id and the profile.
+    A run that another machine submitted is found by its full id and the profile.
 
     Raises:
-        ConfigError: `run` is none of this home and no id either.
-        ClusterError: its submission was refused.
+        ConfigError: `run` is neither a run of this home nor a full run id.
+        ClusterError: the submission of the run was refused.
     """
     name = run.removeprefix("r")
     try:
@@ -153,16 +155,16 @@ def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
     if submission is None:
         return LocalRun(journal)
     if submission["event"] == "refused":
-        raise ClusterError(f"run {journal.name} never started: {submission['message']}")
+        raise ClusterError(f"run {journal.name} was not started: {submission['message']}")
     chosen = read_profile(settings.home, profile or submission["profile"])
     return ClusterRun(name=submission["flyte"], profile=chosen, settings=settings)
 
 
 def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = None) -> "RunState":
-    """Say what changes until the run ends; its last state.
+    """Print changes of the run until it ends; its last state.
 
     Raises:
-        ClusterError: it failed, with the reason and the remedy; or it cannot be reached any more.
+        ClusterError: the run failed, with the reason and the remedy; or the cluster can no longer be reached.
     """
     state: RunState | None = None
     failed_polls = 0

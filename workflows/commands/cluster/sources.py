@@ -1,4 +1,4 @@
-"""The files that a recipe or sweep names, as pods see them: in a bucket, on the source claim, or sent along to the bucket."""
+"""Files that a recipe or sweep names: which of them pods can read, and upload of the others to the bucket of the profile."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from infra.cluster.profiles import Profile
 from workflows.steps import journal
 
 UPLOADS = "uploads"
-"""Folder of what was sent along, below the profile's artifact_root: `uploads/SHA256/NAME`, each content once."""
+"""Directory of uploaded files below the artifact_root of the profile: `uploads/SHA256/NAME`, one per content."""
 
 STEP = "upload"
 
@@ -27,7 +27,7 @@ Config = TypeVar("Config")
 
 
 def unseen(config: object, profile: Profile) -> list[FileName]:
-    """The files that pods do not see: neither in a bucket nor on the source claim."""
+    """The files that pods cannot read: those neither in a bucket nor on the source claim."""
     return [file for file in file_names(config) if not (in_bucket(file.uri) or _on_claim(file.uri, profile))]
 
 
@@ -37,25 +37,25 @@ def _on_claim(uri: str, profile: Profile) -> bool:
 
 
 def require_seen(config: object, profile: Profile) -> None:
-    """Raise `SourceError` for files that pods do not see, all at once."""
+    """Raise one `SourceError` that lists all files that pods cannot read."""
     files = unseen(config, profile)
     if not files:
         return
     named = ", ".join(f"{file.uri} ({file.field})" for file in files)
     claim = (
-        f"into the claim {profile.source_claim} ({SOURCES}/…)"
+        f"on the claim {profile.source_claim} ({SOURCES}/…)"
         if profile.source_claim
-        else f"into a claim that is the profile's source_claim ({SOURCES}/…)"
+        else f"on a volume claim that source_claim of the profile names ({SOURCES}/…)"
     )
     raise SourceError(
-        f"{named}: on this machine, where pods do not see {'it' if len(files) == 1 else 'them'}; "
-        f"put {'it' if len(files) == 1 else 'them'} into a bucket (s3://…, gs://…), {claim}, or send along with --upload"
+        f"{named}: on this machine, where pods cannot read {'it' if len(files) == 1 else 'them'}; "
+        f"put {'it' if len(files) == 1 else 'them'} in a bucket (s3://…, gs://…) or {claim}, or add --upload"
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Upload:
-    """One file or folder to send."""
+    """One file or directory to upload."""
 
     name: FileName
     entries: Sequence[FileEntry]
@@ -67,14 +67,14 @@ class _Upload:
 
 
 def uploaded(config: Config, profile: Profile, max_bytes: int) -> Config:
-    """The same config with the files of this machine in the profile's bucket, where they are sent unless they are there.
+    """Upload local files to the bucket of the profile, unless they are there already; the config with their new locations.
 
-    Names and paths inside sources stay, so that documents have the ids that they have here. The process must reach the store
-    (`infra.outside.reached`).
+    File names and paths inside sources are kept, so that documents have the same ids as in a local run. The process must be able
+    to reach the store (`infra.outside.reached`).
 
     Raises:
-        SourceError: a file does not exist, is changed meanwhile, or all together have more than `max_bytes`.
-        StoreError: the store cannot be reached, or refuses.
+        SourceError: a file does not exist, changes during the upload, or all files together exceed `max_bytes`.
+        StoreError: the store cannot be reached, or refuses the upload.
     """
     wanted = [_upload(name) for name in unseen(config, profile)]
     if not wanted:
@@ -84,8 +84,8 @@ def uploaded(config: Config, profile: Profile, max_bytes: int) -> Config:
     if total > max_bytes:
         sizes = ", ".join(f"{upload.name.uri} {_mib(upload.bytes)}" for upload in wanted)
         raise SourceError(
-            f"--upload: {_mib(total)} to send ({sizes}); allowed: {_mib(max_bytes)}; put the largest into a bucket yourself, "
-            "or raise --max-upload"
+            f"--upload: {_mib(total)} to upload ({sizes}); allowed: {_mib(max_bytes)}; copy the largest to a bucket yourself, "
+            "or increase --max-upload"
         )
     bucket = Bucket(profile.artifact_root, object_store_endpoint(profile.artifact_root))
     sending = _Sending(bucket, total)
@@ -101,13 +101,13 @@ def _upload(name: FileName) -> _Upload:
         raise SourceError(f"{name.uri} ({name.field}): {path} does not exist")
     entries = files_in(name.uri, name.patterns) if name.patterns else find(name.uri, name.field)
     if not entries:
-        raise SourceError(f"{name.uri} ({name.field}): no file to send; allowed: {', '.join(name.patterns) or 'files'}")
+        raise SourceError(f"{name.uri} ({name.field}): no file to upload; allowed: {', '.join(name.patterns) or 'any file'}")
     return _Upload(name=name, entries=entries, is_folder=path.is_dir())
 
 
 @dataclass
 class _Sending:
-    """Files on their way into the bucket."""
+    """The upload of files to the bucket, with its progress."""
 
     bucket: Bucket
     total: int
@@ -115,7 +115,7 @@ class _Sending:
     _done: dict[str, int] = field(default_factory=dict)
 
     def send(self, upload: _Upload) -> str:
-        """Send what is not there yet; where it is then, below the root of the bucket."""
+        """Upload the files that are not in the bucket yet; their path below the root of the bucket."""
         digests = {entry.relative: self._digest(entry) for entry in upload.entries}
         key = f"{UPLOADS}/{_tree(digests) if upload.is_folder else digests[upload.entries[0].relative]}"
         base = f"{key}/{_end(upload.name)}"
@@ -143,25 +143,25 @@ class _Sending:
 
 
 def _tree(digests: dict[str, str]) -> str:
-    """sha256 in hex over the paths and contents of a folder's files."""
+    """sha256 in hex over the paths and contents of the files in a directory."""
     lines = "".join(f"{relative}\0{digest}\n" for relative, digest in sorted(digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _end(name: FileName) -> str:
-    """What the file or folder is called there."""
+    """The name of the file or directory in the bucket."""
     plain = [word for word in name.end.split("/") if word not in {"", ".", "..", "~"}]
     return "/".join(plain) or path_of(name.uri).resolve().name or "files"
 
 
 def _require_same_names(config: object, moved: object) -> None:
-    """Raise `SourceError` where one of several files would be called otherwise there, so that its documents had other ids."""
+    """Raise `SourceError` if one of several files would have another name in the bucket, which would change its document ids."""
     for before, after in zip(file_names(config), file_names(moved), strict=True):
         several = before.field.rpartition(".")[2].isdecimal()
         if several and before.end != after.end:
             raise SourceError(
-                f"{before.uri} ({before.field}) would be called {after.end} in the bucket, and is {before.end} here; give it a "
-                "name that tells it from the others"
+                f"{before.uri} ({before.field}) would be named {after.end} in the bucket, and is {before.end} here; rename it so "
+                "that its name differs from the others"
             )
 
 

@@ -1,4 +1,4 @@
-"""Where a run on a cluster is: what Flyte knows, with what its pods, its Ray clusters and its logs say beside that."""
+"""The state of a run on a cluster: from Flyte, completed by its pods, Ray clusters and logs."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from infra.flyte.runs import RunState, Step
 
 OwnLog = Callable[[str], Sequence[str]]
-"""The lines of a step's own log in the store, by the step's name. Raises `LongrunError` where they cannot be had."""
+"""Reads the lines of a step's log from the store, by the name of the step. Raises `LongrunError` if it cannot be read."""
 
 _LAST_LINES = 400
-"""Of a step's log, in which its failure is looked for."""
+"""Number of lines at the end of a step's log in which the reason of its failure is searched."""
 
 
 def looked_at(state: "RunState", profile: "Profile", own_log: OwnLog) -> "RunState":
-    """The state with what the cluster says of steps that wait or have failed; a note says why it could not be looked at."""
+    """The state with reasons from the cluster for steps that are waiting or have failed.
+
+    If the cluster cannot be read, a note says why.
+    """
     from infra.cluster.client import ClusterClient
     from infra.cluster.step_state import observations
     from infra.flyte.runs import GOOD
@@ -35,18 +38,18 @@ def looked_at(state: "RunState", profile: "Profile", own_log: OwnLog) -> "RunSta
     try:
         seen = observations(ClusterClient(profile), state.run)
     except ClusterError as error:
-        note = f"its pods cannot be looked at from here: {error}"
+        note = f"cannot read the pods of this run from this machine: {error}"
     steps = tuple(_explained(step, seen.get(step.action), own_log) for step in state.steps)
     return replace(state, steps=steps, note=note)
 
 
 def _that_counts(step: "Step") -> "Step":
-    """A step of a run that has succeeded: where it failed all the same, the driver has found its artifact whole."""
+    """A step of a run that succeeded. If the step failed, it had published its artifact before, and the driver used that."""
     from infra.flyte.runs import FAILED
 
     if step.phase not in FAILED:
         return step
-    return replace(step, problem=f"{step.problem}, after it had published its artifact, which counts", remedy="")
+    return replace(step, problem=f"{step.problem}, after publishing its artifact, which is used", remedy="")
 
 
 def _explained(step: "Step", seen: "Observation | None", own_log: OwnLog) -> "Step":
@@ -65,7 +68,7 @@ def _with_problem(step: "Step", problem: str, since: float) -> "Step":
 
 
 def _logged(step: "Step", own_log: OwnLog) -> str:
-    """What the step's own log in the store ends with, where it was kept and can be read from here."""
+    """The reason at the end of the step's log in the store; empty if the log cannot be read from this machine."""
     try:
         return reason_in_log(own_log(step.task)[-_LAST_LINES:])
     except LongrunError:
@@ -73,7 +76,7 @@ def _logged(step: "Step", own_log: OwnLog) -> str:
 
 
 def state_lines(state: "RunState") -> list[str]:
-    """The run in a line, then each step in one, with what stands in its way and since when."""
+    """One line for the run, then one per step: its phase, since when or how long, and what it is waiting for."""
     rows = [(step.task, _phase(step), _duration(step), _why(step)) for step in state.steps]
     notes = [f"note: {state.note}"] if state.note else []
     return [f"run {state.run} {state.phase}  {state.url}", *in_columns(rows), *notes]
@@ -88,7 +91,7 @@ def _phase(step: "Step") -> str:
 
 
 def _duration(step: "Step") -> str:
-    """How long a step took, or since when it is where it is."""
+    """How long a step took, or how long it has been in its phase."""
     if step.seconds:
         return _time(step.seconds)
     from infra.flyte.runs import ENDED
@@ -104,7 +107,7 @@ def _time(seconds: float) -> str:
 
 
 def changes(before: "RunState | None", now: "RunState") -> list[str]:
-    """Lines of those steps that have come into another phase, or that something else stands in the way of."""
+    """Lines of the steps whose phase, attempt or reason for waiting has changed since `before`."""
     lines = state_lines(now)[1 : 1 + len(now.steps)]
     known = {(step.action, step.phase, step.attempt, step.problem) for step in before.steps} if before else set()
     return [
@@ -120,7 +123,7 @@ def as_json(state: "RunState") -> dict[str, JSON]:
 
 
 def failure(state: "RunState") -> ClusterError:
-    """The error that ended a run, with its own class."""
+    """The error that ended a run, with the class that fits the cause."""
     step = state.problem
     if step is None:
         return ClusterError(f"run {state.run} {state.phase}; see {state.url}")

@@ -1,4 +1,4 @@
-"""`longrun run --on cluster`, and `sweep`: a recipe or a sweep is submitted to a cluster through Flyte."""
+"""`longrun run --on cluster` and `longrun sweep --on cluster`: submit a recipe or a sweep to a cluster through Flyte."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from workflows.sweeps.sweep import Sweep
 
 MAX_PARENTS = 20
-"""Runs that the driver looks at for `--from latest`."""
+"""Maximum number of runs that the driver considers for `--from latest`."""
 
 Say = Callable[[str], None]
 
@@ -37,12 +37,12 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parents:
-    """Where a run on a cluster branches from."""
+    """The runs that a run on a cluster may branch off."""
 
     runs: tuple[str, ...]
     """Ids of runs, newest first."""
     at: str
-    """The share of that run's training."""
+    """Fraction of that run's training steps, such as 80% or 0.8."""
 
 
 def submit(
@@ -55,15 +55,14 @@ def submit(
     parents: Parents | None = None,
     max_upload: int = 0,
 ) -> ClusterRun:
-    """Submit `recipe`, and say where it runs and how to follow it.
+    """Submit `recipe`, and print where it runs and how to follow it.
 
-    `parents` are runs on the cluster of which one is branched from. Files of this machine are sent along, at most `max_upload`
-    bytes of them.
+    With `parents`, pretraining branches off one of these runs. Local files are uploaded, at most `max_upload` bytes.
 
     Raises:
-        ConfigError: there is no such profile, or it has no room for the recipe's training.
-        SourceError: the recipe names files that pods do not see, or too large ones.
-        ClusterError: Flyte cannot be reached, refuses, or an image is missing; nothing was started.
+        ConfigError: there is no such profile, or its Ray clusters are too small for the recipe.
+        SourceError: the recipe names files that pods cannot read and that are not uploaded, or are too large to be.
+        ClusterError: Flyte cannot be reached or refuses the run, or an image is missing; nothing was started.
     """
     chosen = read_profile(settings.home, profile)
     require_room(recipe, chosen, options.until)
@@ -79,7 +78,7 @@ def submit(
 
 
 def submit_sweep(sweep: "Sweep", settings: Settings, *, profile: str, say: Say, max_upload: int = 0) -> ClusterRun:
-    """Submit a sweep as `submit` submits a recipe. Raises what `submit` raises."""
+    """Submit a sweep as `submit` submits a recipe, with the same errors."""
 
     def inputs(seen: "Sweep", name: str) -> tuple[Any, ...]:
         return to_json(seen), name
@@ -99,13 +98,13 @@ def _submitted(
     say: Say,
     max_upload: int,
 ) -> ClusterRun:
-    """Submit the task of that name in `workflows.running`, of the inputs that the config and the run's id make."""
+    """Submit the task named `task` in `workflows.running`, with the inputs that `inputs` makes of the config and the run's id."""
     config = _seen_by_pods(config, chosen, max_upload)
     adopt(chosen)
     home = usable_home(settings.home)
     keep_flyte_state(home)
     with ThreadPoolExecutor(1) as beside:
-        # The registry is asked while a second of imports goes by.
+        # Ask the registry during the imports below, which take about a second.
         images = beside.submit(require_images, chosen)
         import workflows.running
         from infra.flyte.runs import FlyteRuns
@@ -127,7 +126,7 @@ def _submitted(
 
 
 def _seen_by_pods(config: Config, profile: Profile, max_upload: int) -> Config:
-    """The config with files that pods see: those of this machine are sent, if that is wanted, or refused."""
+    """The config with locations that pods can read: local files are uploaded, or refused if `max_upload` is 0."""
     if not max_upload or not unseen(config, profile):
         require_seen(config, profile)
         return config
@@ -140,19 +139,19 @@ def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str
     home = home_option(settings)
     return [
         f"run {name}: {url}",
-        f"  artifacts {profile.artifact_root}, records {profile.mlflow_uri}",
+        f"  artifacts {profile.artifact_root}, MLflow {profile.mlflow_uri}",
         "next:",
-        f"  longrun status {name}{home}     # where it is, and what stands in its way",
-        f"  longrun logs {name}{home}       # what the driver prints; or a step, named after the run",
-        f"  longrun cancel {name}{home}     # stop it",
+        f"  longrun status {name}{home}     # its steps, and what they are waiting for",
+        f"  longrun logs {name}{home}       # the output of the driver, or of a step: longrun logs RUN STEP",
+        f"  longrun cancel {name}{home}     # cancel it",
     ]
 
 
 def commands_about_model(recipe: Recipe, profile: Profile, settings: Settings) -> list[str]:
-    """The commands that look at what a finished run of `recipe` has registered."""
+    """The commands to inspect the model that a finished run of `recipe` has registered."""
     model, options = recipe.registration.name or recipe.name, f" --profile {profile.name}{home_option(settings)}"
     return [
-        "when it has ended:",
+        "after the run has finished:",
         f"  longrun models{options}",
         f"  longrun lineage {model}{options}",
         f"  longrun verify {model}{options}",
@@ -161,22 +160,24 @@ def commands_about_model(recipe: Recipe, profile: Profile, settings: Settings) -
 
 
 def command_about_law(run: ClusterRun, settings: Settings) -> str:
-    """The command that shows what a finished sweep has fitted."""
+    """The command that prints the law of a finished sweep."""
     name, profile = run.name.removeprefix("r"), run.profile.name
-    return f"when it has ended:\n  longrun law {name} --profile {profile}{home_option(settings)}"
+    return f"after the sweep has finished:\n  longrun law {name} --profile {profile}{home_option(settings)}"
 
 
 def parents_of(settings: Settings, run: str, at: str, profile: Profile) -> Parents:
-    """The runs on the cluster that `--from RUN --at SHARE` means there: the driver takes the first that has finished pretraining.
+    """The runs on the cluster to which `--from RUN` refers; the driver takes the first that has finished pretraining.
 
     Raises:
-        ConfigError: no such run, one of this machine, one on another store, or no share.
+        ConfigError: there is no such run, it ran on this machine or with another store, or `at` is not a fraction.
     """
     share_of(at)
     if run == "latest":
         runs = [journal.name for journal in journals(settings) if _submission(journal, profile)]
         if not runs:
-            raise ConfigError(f"--from latest: no run of this home was submitted to {profile.artifact_root}; name one by its id")
+            raise ConfigError(
+                f"--from latest: this home has submitted no run with artifact_root {profile.artifact_root}; name a run by its id"
+            )
         return Parents(runs=tuple(runs[:MAX_PARENTS]), at=at)
     name = run.removeprefix("r")
     try:
@@ -187,20 +188,20 @@ def parents_of(settings: Settings, run: str, at: str, profile: Profile) -> Paren
         return Parents(runs=(name,), at=at)
     if not _submission(journal, profile):
         raise ConfigError(
-            f"--from {run}: run {journal.name} is not one whose artifacts are in {profile.artifact_root}, where a cluster's run "
-            "finds the training state that it begins with; run its recipe with --on cluster first"
+            f"--from {run}: the artifacts of run {journal.name} are not in {profile.artifact_root}, from which a run on this "
+            "cluster reads the training state to start from; run its recipe with --on cluster first"
         )
     return Parents(runs=(journal.name,), at=at)
 
 
 def _submission(journal: Journal, profile: Profile) -> bool:
-    """Whether a journal is that of a run that was submitted to a cluster with the profile's store."""
+    """Whether the run of a journal was submitted to a cluster with the same artifact store as the profile."""
     events = [event for event in journal.events() if event["event"] == "submitted"]
     return any(event.get("artifact_root", profile.artifact_root) == profile.artifact_root for event in events)
 
 
 def require_images(profile: Profile) -> None:
-    """Raise `ImageMissing` for an image that its registry does not have; one that needs credentials is taken to be there."""
+    """Raise `ImageMissing` if a registry does not have an image; a registry that requires credentials is assumed to have it."""
     from infra.cluster.client import Missing
     from infra.cluster.services import require_image
 
@@ -217,5 +218,6 @@ def require_images(profile: Profile) -> None:
         absent = [reference for reference in threads.map(missing, IMAGE_GROUPS) if reference]
     if absent:
         raise ImageMissing(
-            f"{', '.join(absent)} not in the registry; make images, push them, and put their digests into the profile"
+            f"not in the registry: {', '.join(absent)}; push the images with make push, and copy their "
+            "digests from .longrun/images.toml to the profile"
         )

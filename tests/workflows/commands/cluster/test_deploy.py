@@ -89,12 +89,12 @@ def test_three_releases_are_installed_in_order_and_waited_for(home: Path, calls:
 def test_flytes_project_is_made_where_flyte_can_be_reached_and_else_by_the_first_submission(home: Path, calls: Path) -> None:
     with FakeFlyte(projects={}).serving() as flyte:
         write_profile(home, "site", replace(read_profile(home, "site"), endpoint=flyte.url, secrets={}), replace=True)
-        assert "Flyte's project longrun: made\n" in deploy(home, "--values", "trial")[1]
+        assert "Flyte project longrun: created\n" in deploy(home, "--values", "trial")[1]
         assert list(flyte.projects) == ["longrun"]
-        assert "Flyte's project longrun: there\n" in deploy(home, "--values", "trial")[1]
+        assert "Flyte project longrun: exists\n" in deploy(home, "--values", "trial")[1]
     write_profile(home, "site", replace(read_profile(home, "site"), secrets={"FLYTE_TOKEN": "environment:NONE"}), replace=True)
     assert (
-        "Flyte's project longrun: not made, the first submission makes it where it may; FLYTE_TOKEN is not sent"
+        "Flyte project longrun: not created; the first submitted run creates it if it is allowed to: FLYTE_TOKEN is not sent"
         in (deploy(home, "--values", "trial")[1])
     )
 
@@ -104,7 +104,7 @@ def test_it_ends_with_the_examination_of_the_cluster(home: Path, calls: Path, cl
     code, text = deploy(home, "--values", "trial")
     assert code == 1
     assert "failed   kubernetes            version 1.20" in text
-    assert text.index("flyte: flyte-binary v2.0.43") < text.index("failed   kubernetes")
+    assert text.index("flyte: installing flyte-binary v2.0.43") < text.index("failed   kubernetes")
     assert "notes of longrun" in text
     assert "notes of flyte" not in text
 
@@ -112,11 +112,11 @@ def test_it_ends_with_the_examination_of_the_cluster(home: Path, calls: Path, cl
 @pytest.mark.long
 def test_the_namespace_is_made_with_restricted_pod_security_once(home: Path, calls: Path, cluster: FakeCluster) -> None:
     cluster.answers["/api/v1/namespaces"] = cluster.answers.pop(NAMESPACE)
-    assert "namespace longrun: made" in deploy(home, "--values", "trial")[1]
+    assert "namespace longrun: created" in deploy(home, "--values", "trial")[1]
     (body,) = cluster.posted["/api/v1/namespaces"]
     assert body["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.answers[NAMESPACE] = {"metadata": {"name": "longrun"}}
-    assert "namespace longrun: there" in deploy(home, "--values", "trial")[1]
+    assert "namespace longrun: exists" in deploy(home, "--values", "trial")[1]
     assert len(cluster.posted["/api/v1/namespaces"]) == 1
 
 

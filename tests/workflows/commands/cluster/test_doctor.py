@@ -147,28 +147,40 @@ def without_account(fake: FakeCluster) -> None:
 
 CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
     "old version": ("kubernetes", replaced("/version/", api_version("24")), "failed", "version 1.24", "upgrade"),
-    "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answered 401", "sign in again"),
+    "refused token": ("kubernetes", replaced("/version/", 401), "failed", "answered 401", "log in to the cluster again"),
     "broken server": ("kubernetes", replaced("/version/", 500), "failed", "answered 500", "kubeconfig"),
-    "no operator": ("ray kinds", replaced("/apis/ray.io/v1", 404), "failed", "lacks rayclusters, rayjobs", "KubeRay operator"),
+    "no operator": ("ray kinds", replaced("/apis/ray.io/v1", 404), "failed", "has no rayclusters, rayjobs", "KubeRay"),
     "half an operator": (
         "ray kinds",
         replaced(
             "/apis/ray.io/v1", {"kind": "APIResourceList", "groupVersion": "ray.io/v1", "resources": [resource("rayclusters")]}
         ),
         "failed",
-        "lacks rayjobs",
+        "has no rayjobs",
         "KubeRay operator",
     ),
-    "no logs": ("rights", lambda fake: fake.refused_rights.add("pods/log"), "warning", "may not get pods/log", "observers"),
+    "no logs": (
+        "rights",
+        lambda fake: fake.refused_rights.add("pods/log"),
+        "warning",
+        "no right to get pods/log",
+        "observer role",
+    ),
     "no nodes": (
         "rights",
         lambda fake: fake.refused_rights.add("nodes"),
         "warning",
-        "may not list nodes everywhere",
+        "no right to list nodes everywhere",
         "observers",
     ),
     "no chart": ("service account", without_account, "failed", "no longrun-tasks in longrun", "install charts/longrun"),
-    "hidden account": ("service account", replaced(ACCOUNT, 403), "warning", "may not look", "ask for the right"),
+    "hidden account": (
+        "service account",
+        replaced(ACCOUNT, 403),
+        "warning",
+        "no right to get",
+        "the right to get serviceaccounts",
+    ),
     "no default": (
         "storage class",
         replaced("/apis/storage.k8s.io/v1/storageclasses", listing()),
@@ -189,7 +201,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         replaced(CLAIM, {"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteMany"]}, "status": {"phase": "Pending"}}),
         "failed",
         "is Pending",
-        "it must be Bound",
+        "the claim must be Bound",
     ),
     "no gpus": (
         "gpus",
@@ -212,20 +224,20 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "quota",
         replaced(QUOTAS, listing({"metadata": {"name": "q"}, "status": {"hard": {"requests.nvidia.com/gpu": "4"}}})),
         "failed",
-        "4 GPUs allowed, 8 asked for",
-        "raise quota.hard",
+        "the quota allows 4 GPUs, and the profile requests 8",
+        "increase quota.hard",
     ),
     "flyte down": ("flyte", replaced("/healthz", 503), "failed", "answered 503", "endpoint"),
     "flyte elsewhere": ("flyte", replaced("/healthz", 404), "failed", "answered 404", "endpoint"),
     "mlflow down": ("mlflow", replaced("/health", 502), "failed", "answered 502", "mlflow_uri"),
     "older mlflow": ("mlflow", replaced("/version", "2.0.0"), "warning", "version 2.0.0", "clients have"),
     "mlflow wants a user": ("mlflow", replaced("/version", 401), "ok", "to users alone", ""),
-    "no image": ("image: core", replaced(CORE_IMAGE, 404), "failed", "is not in the registry", "push them"),
+    "no image": ("image: core", replaced(CORE_IMAGE, 404), "failed", "is not in the registry", "make push"),
     "private registry": (
         "image: core",
         lambda fake: setattr(fake, "private_registry", True),
         "warning",
-        "wants credentials",
+        "requires credentials",
         "pull secret",
     ),
     "broken registry": ("image: core", replaced(CORE_IMAGE, 500), "warning", "answered 500", "image_registry"),
@@ -246,7 +258,10 @@ def test_each_failure_has_its_line_its_state_and_its_remedy(case: str, cluster: 
 
 def test_a_recipe_of_more_workers_than_the_profile_has_gpus_is_refused(profile: Profile) -> None:
     finding = finding_of(profile, "gpus", tiny(workers=9))
-    assert (finding["state"], finding["found"]) == ("failed", "recipe tiny trains on 9 workers, the profile's pods have 8 GPUs")
+    assert (finding["state"], finding["found"]) == (
+        "failed",
+        "recipe tiny trains on 9 workers, and the pods of the profile have 8 GPUs",
+    )
 
 
 def test_a_profile_without_gpus_or_claim_asks_for_none(profile: Profile) -> None:

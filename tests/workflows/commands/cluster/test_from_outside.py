@@ -226,9 +226,7 @@ def test_a_run_begins_with_another_one_on_the_cluster_and_never_with_one_of_this
     assert parent in newest
     assert newest == tuple(sorted(newest, reverse=True))
     assert parents_of(outside, "20200101-000000-abcd", "80%", profile).runs == ("20200101-000000-abcd",)
-    with pytest.raises(
-        ConfigError, match=r"run 20990101-000000-0000 is not one whose artifacts are in s3://.*--on cluster first"
-    ):
+    with pytest.raises(ConfigError, match=r"the artifacts of run 20990101-000000-0000 are not in s3://.*--on cluster first"):
         parents_of(outside, "20990101", "80%", profile)
     with pytest.raises(ConfigError, match="allowed: a fraction of the training"):
         parents_of(outside, parent, "eighty", profile)

@@ -61,7 +61,7 @@ def test_a_chart_that_is_not_there_is_named_by_what_admission_lacks(cluster: Fak
 def test_who_may_not_make_pods_is_warned_and_asks_for_none(cluster: FakeCluster) -> None:
     cluster.refused_rights.add("create pods")
     (entry,) = examined()
-    assert (entry["state"], entry["found"]) == ("warning", "not asked: may not create pods")
+    assert (entry["state"], entry["found"]) == ("warning", "not checked: no right to create pods")
     assert not [line for line in cluster.asked if line.startswith("POST") and line.endswith("/pods")]
 
 
@@ -80,4 +80,4 @@ def test_what_is_well_from_inside_is_a_note_where_this_machine_cannot_ask() -> N
     states = {entry["what"]: entry["state"] for entry in noted(outside, inside)}
     assert states == {"object store": "note", "mlflow": "failed", "image: evaluate": "note", "image: vllm": "warning"}
     note = noted(outside, inside)[0]
-    assert (note["found"], note["remedy"]) == ("well from inside; from this machine: AccessDenied", "")
+    assert (note["found"], note["remedy"]) == ("works from inside the cluster; from this machine: AccessDenied", "")

@@ -45,8 +45,8 @@ def test_the_default_does_not_and_says_which_step_which_pod_and_what_is_free(clu
     cluster.answers["/api/v1/nodes"] = listing(of_size("kind", "2", "8Gi"), of_size("smaller", "1", "4Gi"))
     finding = asked(size="default")
     assert finding["state"] == "failed"
-    assert finding["found"].startswith("data (curation, token shards): pod data requests 4 cores, 16.0 GiB, and fits on no node")
-    assert finding["found"].endswith("the largest free is kind: 2 cores, 8.0 GiB")
+    assert finding["found"].startswith("data (curation, token shards): pod data requests 4 cores, 16.0 GiB, and does not fit")
+    assert finding["found"].endswith("most is free on kind: 2 cores, 8.0 GiB")
     assert "sizes." in finding["remedy"]
 
 
@@ -62,7 +62,7 @@ def test_what_running_steps_hold_is_waited_for_and_what_stays_is_not(cluster: Fa
     cluster.answers["/api/v1/nodes"] = listing(of_size("one", "8", "32Gi"))
     assert asked()["state"] == "ok"
     cluster.answers["/api/v1/pods"] = listing(running("one", "20Gi", "longrun-tasks"))
-    assert (asked()["state"], asked()["remedy"]) == ("warning", "a run waits until others end")
+    assert (asked()["state"], asked()["remedy"]) == ("warning", "a run waits until other runs end")
     cluster.answers["/api/v1/pods"] = listing(running("one", "20Gi"))
     assert asked()["state"] == "failed"
 
@@ -73,7 +73,7 @@ def test_nodes_that_are_for_gpus_alone_take_no_other_pods(cluster: FakeCluster) 
     finding = asked()
     assert (finding["state"], "pod" in finding["found"]) == ("failed", True)
     cluster.answers["/api/v1/nodes"] = listing()
-    assert (asked()["state"], asked()["found"]) == ("failed", "none is ready and takes pods")
+    assert (asked()["state"], asked()["found"]) == ("failed", "no node is ready and accepts pods")
 
 
 def test_training_needs_a_node_with_the_gpus_of_a_worker(cluster: FakeCluster) -> None:

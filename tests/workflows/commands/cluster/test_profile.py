@@ -78,9 +78,9 @@ def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
     [
         ("secrets.PASSWORD=planted-secret", "Profile.secrets.PASSWORD is no reference"),
         ("planted-secret", "the form is KEY=VALUE"),
-        ("project.secret=planted-secret", "project is no table"),
+        ("project.secret=planted-secret", "project is a single value"),
         ("sizes.train=planted-secret", "sizes.train is of type str; allowed: a table of strings"),
-        ("workers=planted-secret", "a number is written as 8"),
+        ("workers=planted-secret", "write numbers as 8"),
         ("gpus=[planted-secret", "an array as"),
         ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri contains a user, a password"),
     ],

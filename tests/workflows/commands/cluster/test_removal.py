@@ -174,7 +174,10 @@ def test_it_refuses_while_runs_go_on_and_stops_them_when_told(case: str, cluster
     cluster.server.add(made(kind, "busy", **body))
     code, text = remove(home)
     assert code == 1
-    assert f"1 runs go on in longrun: {shown}; wait, stop them with longrun cancel RUN, or add --stop-runs" in text
+    assert (
+        f"1 runs are active in longrun: {shown}; wait until they end, cancel them with longrun cancel RUN, or add --stop-runs"
+        in text
+    )
     assert changes(cluster) == []
     assert recorded(calls) == []
     code, text = remove(home, "--stop-runs")
@@ -209,14 +212,14 @@ def test_a_dry_run_says_every_step_and_changes_nothing(cluster: FakeCluster, cal
     assert changes(cluster) == []
     assert recorded(calls) == []
     words = [
-        "runs that go on: r9",
+        "active runs: r9",
         "Flyte's actions: r1-a0, busy",
         "Ray jobs: r1-a1",
         "helm uninstall flyte --namespace longrun",
         "webhook configuration and Secret",
         "helm uninstall kuberay",
         "helm uninstall longrun",
-        "what stays: namespace longrun",
+        "kept: namespace longrun",
     ]
     assert sorted(words, key=text.index) == words
 

@@ -18,10 +18,12 @@ def of_workers(count: int, min_workers: int | None = None) -> Recipe:
 
 def test_more_training_workers_than_gpus_or_cores_are_refused_with_what_there_is() -> None:
     with pytest.raises(
-        ConfigError, match=r"recipe tiny trains pretraining on 3 workers, and .* has 2 cores .* sizes\.train\.cores"
+        ConfigError, match=r"recipe tiny runs pretraining on 3 workers, and .* has 2 cores .* sizes\.train\.cores"
     ):
         require_room(of_workers(3), sample_profile(gpus=(), size="trial"))
-    with pytest.raises(ConfigError, match=r"on 9 workers, and a Ray cluster of the profile has 8 GPUs .* gpus_per_worker says$"):
+    with pytest.raises(
+        ConfigError, match=r"on 9 workers, and a Ray cluster of the profile has 8 GPUs .* gpus_per_worker in the profile$"
+    ):
         require_room(of_workers(9), sample_profile())
 
 

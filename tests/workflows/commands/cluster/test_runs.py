@@ -130,7 +130,7 @@ def test_logs_are_those_of_the_driver_or_of_a_step(home: Path, flyte: FakeFlyte,
 
 def test_a_step_that_has_not_started_has_no_log(home: Path, flyte: FakeFlyte, running: str) -> None:
     flyte.actions = [Action("a0", phase="QUEUED")]
-    assert "has printed nothing: it is queued" in reading(home, "logs", running)[1]
+    assert "has no log yet: it is queued" in reading(home, "logs", running)[1]
 
 
 def test_the_exit_code_of_logs_says_how_the_run_ended(home: Path, flyte: FakeFlyte, running: str) -> None:
@@ -169,7 +169,7 @@ def test_logs_of_a_step_and_its_workers_are_read_from_the_store_after_their_pods
     assert reading(home, "logs", running, "pretraining", "--worker", "3") == (0, "of rank 3\n")
     assert reading(home, "logs", running, "tokenizer") == (0, "merges 12\n")
     where = f"s3://artifacts/longrun/logs/r{RUN}/pretraining"
-    message = f"has no log worker-9.log in {where}; there are: step.log, worker-3.log"
+    message = f"has no log worker-9.log in {where}; it has: step.log, worker-3.log"
     assert message in reading(home, "logs", running, "pretraining", "--worker", "9")[1]
 
 

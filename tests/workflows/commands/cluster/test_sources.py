@@ -145,7 +145,7 @@ def test_all_files_that_pods_do_not_see_are_refused_at_once_with_where_they_stan
     message = str(caught.value)
     for name in file_names(everywhere("/data")):
         assert f"{name.uri} ({name.field})" in message
-    assert "into the claim texts (/sources/…)" in message
+    assert "on the claim texts (/sources/…)" in message
     assert "--upload" in message
     assert "\n" not in message
 
@@ -235,7 +235,7 @@ def test_a_file_that_changes_on_its_way_is_refused_and_not_kept(files: Path, sit
 
 def test_more_than_the_limit_is_refused_before_anything_is_sent(files: Path, site: Profile, store: str) -> None:
     (files / "more.jsonl").write_bytes(gzip.compress(bytes(3 * 2**20)) + bytes(2**20))
-    with pytest.raises(SourceError, match=r"1\.0 MiB to send \(.*more\.jsonl 1\.0 MiB\); allowed: 1\.0 MiB; .*--max-upload"):
+    with pytest.raises(SourceError, match=r"1\.0 MiB to upload \(.*more\.jsonl 1\.0 MiB\); allowed: 1\.0 MiB; .*--max-upload"):
         uploaded(recipe_of(str(files / "more.jsonl")), site, 2**20)
     assert keys(store) == {}
 
@@ -249,7 +249,7 @@ def test_a_file_whose_lines_would_be_called_otherwise_there_is_refused(
     files: Path, site: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(files / "a")
-    with pytest.raises(SourceError, match=r"talks\.jsonl \(conversations\.sources\.0\) would be called .*give it a name"):
+    with pytest.raises(SourceError, match=r"talks\.jsonl \(conversations\.sources\.0\) would be named .*rename it"):
         uploaded(recipe_of(talks=("talks.jsonl", "../b/talks.jsonl")), site, 2**20)
 
 

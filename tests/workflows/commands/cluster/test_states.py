@@ -87,7 +87,7 @@ def no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_kubeconfig_it_is_what_flyte_knows_with_a_note() -> None:
     shown = looked_at(state("running", DRIVER, step("sft", "queued")), sample_profile(), no_log)
     assert shown.steps == (DRIVER, step("sft", "queued"))
-    assert shown.note.startswith("its pods cannot be looked at from here: no usable kubeconfig")
+    assert shown.note.startswith("cannot read the pods of this run from this machine: no usable kubeconfig")
 
 
 @pytest.mark.usefixtures("no_kubeconfig")
@@ -109,7 +109,7 @@ def test_an_exit_code_is_replaced_by_what_the_steps_log_in_the_store_ends_with()
 def test_in_a_run_that_has_succeeded_a_step_that_failed_had_published_what_counts() -> None:
     failed = step("sft", "failed", problem="segmentation fault", remedy="none")
     shown = looked_at(state("succeeded", DRIVER, failed), sample_profile(), no_log).steps
-    assert shown[1].problem == "segmentation fault, after it had published its artifact, which counts"
+    assert shown[1].problem == "segmentation fault, after publishing its artifact, which is used"
     assert shown[1].remedy == ""
 
 

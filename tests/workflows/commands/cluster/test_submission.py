@@ -340,7 +340,7 @@ def test_a_refused_run_is_remembered_as_one_that_never_started(home: Path, flyte
     flyte.refusals[CREATE] = ConnectError(Code.PERMISSION_DENIED, "user may not")
     assert "refuses: user may not" in refused(home)
     assert "refused" in reading(home, "runs")[1]
-    assert "never started: " in reading(home, "status", "latest")[1]
+    assert "was not started: " in reading(home, "status", "latest")[1]
 
 
 def test_an_image_that_its_registry_has_not_stops_the_submission_before_flyte_is_asked(
