@@ -54,7 +54,7 @@ def _assign(raw: dict[str, Any], assignment: str) -> None:
     path, separator, text = assignment.partition("=")
     *tables, key = path.split(".", 2 if path.startswith("sizes.") else 1)
     if not separator or not path:
-        raise ConfigError("--set needs KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
+        raise ConfigError("--set: not of the form KEY=VALUE or TABLE.KEY=VALUE, such as secrets.TOKEN=kubernetes:mlflow/token")
     inner = raw
     for table in tables:
         inner = inner.setdefault(table, {})

@@ -77,11 +77,11 @@ def test_a_home_without_profiles_says_how_to_make_one(tmp_path: Path) -> None:
     ("value", "message"),
     [
         ("secrets.PASSWORD=planted-secret", "Profile.secrets.PASSWORD is no reference"),
-        ("planted-secret", "the form is KEY=VALUE"),
+        ("planted-secret", "not of the form KEY=VALUE"),
         ("project.secret=planted-secret", "project is a single value"),
         ("sizes.train=planted-secret", "sizes.train is of type str; allowed: a table of strings"),
         ("workers=planted-secret", "write numbers as 8"),
-        ("gpus=[planted-secret", "an array as"),
+        ("gpus=[planted-secret", "arrays as"),
         ("mlflow_uri=https://me:planted-secret@host", "Profile.mlflow_uri contains a user, a password"),
     ],
 )
