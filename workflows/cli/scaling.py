@@ -41,7 +41,7 @@ def plan(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="[RECIPE]",
+            metavar="RECIPE",
             help="With --minutes or --hours on this machine: recipe whose text and stages the plan is for.",
             show_default=False,
         ),
@@ -49,36 +49,44 @@ def plan(
     minutes: Annotated[
         float | None, typer.Option(help="Time of the training in minutes, on this machine or on --gpus accelerators.")
     ] = None,
-    hours: Annotated[float | None, typer.Option(help="Time of the training in hours, instead of --minutes.")] = None,
-    compute: Annotated[float | None, typer.Option(help="Budget in FLOPs, such as 1e20.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Time of the training in hours, as an alternative to --minutes.")] = None,
+    compute: Annotated[float | None, typer.Option(help="Compute budget of the training in FLOPs, such as 1e20.")] = None,
     law: Annotated[
         str,
         typer.Option(
             metavar="LAW",
-            help="Published law or law file, written by `longrun fit` or `longrun sweep`.",
+            help="Scaling law: the name of a published law, or a law file that `longrun fit` or `longrun sweep` wrote.",
             show_default="deepseek; for a time on this machine, the law of this Python environment's text",
         ),
     ] = "",
     model: Annotated[str, typer.Option(help="Model of the DeepSeek LLM paper to plan instead of a budget: 7b or 67b.")] = "",
-    tokens: Annotated[float | None, typer.Option(help="Training tokens, instead of the law's.")] = None,
+    tokens: Annotated[float | None, typer.Option(help="Number of training tokens, instead of what the law recommends.")] = None,
     text_bytes: Annotated[
         float | None,
-        typer.Option(help="UTF-8 bytes of training text, to count epochs.", show_default="of the recipe's last run"),
+        typer.Option(
+            help="Size of the training text in UTF-8 bytes, from which the plan counts epochs.",
+            show_default="of the recipe's last run",
+        ),
     ] = None,
-    sequence_length: Annotated[int | None, typer.Option(help="Tokens in a sequence.", show_default="4096")] = None,
-    vocabulary: Annotated[int, typer.Option(help="Rows of the embedding.")] = 102_400,
-    gpus: Annotated[int | None, typer.Option(help="Accelerators to lay the plan out on.")] = None,
+    sequence_length: Annotated[int | None, typer.Option(help="Number of tokens in a sequence.", show_default="4096")] = None,
+    vocabulary: Annotated[int, typer.Option(help="Vocabulary size: number of rows of the embedding.")] = 102_400,
+    gpus: Annotated[int | None, typer.Option(help="Number of accelerators to train on.")] = None,
     gpu: Annotated[str, typer.Option(help="Kind of accelerator, such as h100.")] = "h100",
-    mfu: Annotated[float, typer.Option(help="Share of its peak that training reaches.")] = 0.4,
+    mfu: Annotated[
+        float, typer.Option(help="Model FLOPs utilisation: fraction of the peak FLOPs of an accelerator that training reaches.")
+    ] = 0.4,
     price: Annotated[float | None, typer.Option(help="Price of one accelerator per hour.")] = None,
-    micro_batch: Annotated[int, typer.Option(help="Sequences that a replica takes at once.")] = 1,
+    micro_batch: Annotated[int, typer.Option(help="Number of sequences that one replica of the model processes at a time.")] = 1,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure again how fast this machine trains, for a minute at most.")
+        bool, typer.Option("--calibrate", help="Measure the training speed of this machine again, which takes at most a minute.")
     ] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Plan the training for a time or a compute budget by a scaling law: shape, tokens, batch and learning rate."""
+    """Plan a training for a given time or compute budget: model shape, tokens, batch size and learning rate.
+
+    A scaling law gives the training with the lowest predicted loss. With --gpus, also plans the layout, time, cost and energy.
+    """
     from components.scaling.config import Accelerators
     from workflows.commands.plan import plan_lines, proposal_for
     from workflows.commands.timed.planning import TimeRequest, plan_for_time
