@@ -31,14 +31,14 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
     """
     arrow = arrow_table(artifact, "training", COLUMNS)
     history = arrow.to_pandas()
-    tables = [_steps(history, limits), _course(history, limits), _figures(arrow)]
+    tables = [_steps(history, limits), _loss(history, limits), _figures(arrow)]
     if token_shards:
         tables.append(_mixture(history, token_shards, limits))
     return suite.run("training", [*tables, *own_tables(limits, artifact)], output)
 
 
 def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
-    """All steps with a finite loss and gradient; `_course` counts the others, which were skipped."""
+    """All steps with a finite loss and gradient; `_loss` counts the others, which were skipped."""
     counts = history[["step", "tokens"]]
     ahead = counts.diff().fillna(counts)
     rows = history.assign(step_gain=ahead["step"], token_gain=ahead["tokens"])[_learned(history)]
@@ -52,7 +52,7 @@ def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
     return Table(name="steps", rows=rows, key=("step",), rules=rules)
 
 
-def _course(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
+def _loss(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
     import pandas as pd
 
     loss = history["loss"][_learned(history)]
@@ -65,7 +65,7 @@ def _course(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
         finite("last_loss"),
         between("loss_ratio", 0, limits.max_loss_ratio),
     )
-    return Table(name="course", rows=pd.DataFrame([row]), key=("first_loss", "last_loss"), rules=rules)
+    return Table(name="loss", rows=pd.DataFrame([row]), key=("first_loss", "last_loss"), rules=rules)
 
 
 def _figures(arrow: "pa.Table") -> Table:

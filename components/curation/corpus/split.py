@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from components.artifacts import TRAIN, VALIDATION
 from components.curation.text.draw import draw
 
-ENOUGH = 0.5
+MIN_TARGET_SHARE = 0.5
 """Share of its target below which a domain holds out too little and gets another group."""
 
 Sizes = Mapping[str, Mapping[str, int]]
@@ -36,7 +36,7 @@ def assign(sizes: Sizes, linked: Mapping[str, tuple[str, ...]], *, share: float,
 
     # Give another group to domains that hold out too little, starting with those that have few groups.
     for domain in sorted(totals, key=lambda domain: (sum(bool(group.get(domain)) for group in groups.values()), domain)):
-        lacking = filled[domain] < ENOUGH * targets[domain]
+        lacking = filled[domain] < MIN_TARGET_SHARE * targets[domain]
         if lacking and (nearest := _nearest(domain, order, groups, held, filled, targets)):
             held.add(nearest)
             _add(filled, groups[nearest])

@@ -145,8 +145,8 @@ def draw_removals(shard: TextShard, *, sample: int, seed: int) -> RemovalSample:
     table = table.filter(pc.greater_equal(table["kept"], 0))
     by_reason: dict[str, list[Removal]] = {}
     for row in table.to_pylist():
-        drawn, fate = draw(seed, group_of(row["text"])), (row["document"], row["kept"], row["similarity"])
-        by_reason.setdefault(row["reason"], []).append(Removal(0, drawn, row["text"], row["id"], row["kept_id"], *fate))
+        drawn, outcome = draw(seed, group_of(row["text"])), (row["document"], row["kept"], row["similarity"])
+        by_reason.setdefault(row["reason"], []).append(Removal(0, drawn, row["text"], row["id"], row["kept_id"], *outcome))
     return RemovalSample(
         removals={reason: lowest(own, sample) for reason, own in by_reason.items()},
         count=Counter({reason: len(own) for reason, own in by_reason.items()}),

@@ -69,26 +69,26 @@ def judge_repeats(work: tuple[TextShard, Path]) -> None:
     index = np.searchsorted(document[removed], original)
     original_removed = np.append(document[removed], -1)[index] == original
     of_kept, of_removed = repeats.filter(pa.array(~original_removed)), repeats.filter(pa.array(original_removed))
-    fates = verdicts.take(pa.array(removed[index[original_removed]]))
+    outcomes = verdicts.take(pa.array(removed[index[original_removed]]))
     exact = pa.array([EXACT] * of_kept.num_rows, pa.string())
     copied = [of_kept["original"], of_kept["text"], pa.array(np.ones(of_kept.num_rows)), exact, of_kept["original_id"]]
     joined = [
         verdicts,
         _repeated(of_kept, shard, copied),
-        _repeated(of_removed, shard, [fates[name] for name in ("kept", "kept_text", "similarity", "reason", "kept_id")]),
+        _repeated(of_removed, shard, [outcomes[name] for name in ("kept", "kept_text", "similarity", "reason", "kept_id")]),
     ]
     interim.write(shard.verdicts, pa.concat_tables(joined))
 
 
-def _repeated(repeats: pa.Table, shard: TextShard, fate: Sequence[Any]) -> pa.Table:
+def _repeated(repeats: pa.Table, shard: TextShard, outcome: Sequence[Any]) -> pa.Table:
     shards, group = np.full(repeats.num_rows, shard.number), pa.array([""] * repeats.num_rows, pa.string())
-    *fate, kept_id = fate
-    values = [repeats["document"], pa.array(shards), repeats["text"], *fate, group, repeats["id"], kept_id]
+    *outcome, kept_id = outcome
+    values = [repeats["document"], pa.array(shards), repeats["text"], *outcome, group, repeats["id"], kept_id]
     return pa.table(values, schema=tables.VERDICTS)
 
 
 def _nodes(table: pa.Table) -> tuple[pa.Table, Any, Any]:
-    """The distinct documents of the edges, sorted by component, rank and tie, and the row in it of either end of each edge."""
+    """The distinct documents of the edges, sorted by component, rank and tie; and the rows of each edge's two documents."""
     ends = pa.concat_tables(
         table.select(["component", *(f"{end}_{name}" for name in tables.ENDS)]).rename_columns(["component", *tables.ENDS])
         for end in ("left", "right")
@@ -128,9 +128,9 @@ def decide(first: Any, second: Any, similarity: Any, copy: Any, count: int) -> t
 def _verdicts(nodes: pa.Table, rows: Any, survivor: Any, similarity: Any, reason: Any) -> pa.Table:
     removed, kept = nodes.take(pa.array(rows)), nodes.take(pa.array(survivor))
     own = [removed[name] for name in ("document", "part", "text")]
-    fate = [kept["document"], kept["text"], pa.array(similarity), pa.array(reason, pa.string())]
+    outcome = [kept["document"], kept["text"], pa.array(similarity), pa.array(reason, pa.string())]
     group = pa.array([""] * len(rows), pa.string())
-    return pa.table([*own, *fate, group, removed["id"], kept["id"]], schema=tables.VERDICTS)
+    return pa.table([*own, *outcome, group, removed["id"], kept["id"]], schema=tables.VERDICTS)
 
 
 def _grouped(nodes: pa.Table, kept: Any) -> pa.Table:
@@ -149,10 +149,10 @@ def _grouped(nodes: pa.Table, kept: Any) -> pa.Table:
         shared += [next(filter(None, groups[start:end]), group_of(texts[start]))] * (end - start)
     count = len(kept)
     none = pa.array([""] * count, pa.string())
-    fate = [pa.array(np.full(count, -1)), pa.array(np.zeros(count, np.uint64)), pa.nulls(count, pa.float64()), none]
+    outcome = [pa.array(np.full(count, -1)), pa.array(np.zeros(count, np.uint64)), pa.nulls(count, pa.float64()), none]
     values = [
         *(members[name] for name in ("document", "part", "text")),
-        *fate,
+        *outcome,
         pa.array(shared, pa.string()),
         members["id"],
         none,

@@ -15,9 +15,10 @@ class PassagesConfig:
     kinds: tuple[str, ...] = ()
     """Kinds of repeated passages to trim from the documents that deduplication keeps. `line` is a whole line that occurs in more
     than `max_line_documents` documents. `substring` is a run of at least `min_substring_words` words that occurs more than once,
-    even within one document. Only the first occurrence is kept. A document of which fewer than `FilteringConfig.min_characters`
-    characters remain is removed, unless it has the kept occurrence of a passage: then it stays, with those passages whole. Meant
-    for web text; manuals describe the same parameter in many documents for good reason, and would lose it."""
+    even within one document. Only the first occurrence is kept. A document that is trimmed to fewer than
+    `FilteringConfig.min_characters` characters is removed, unless it has the kept occurrence of a passage: then it stays, with
+    those passages whole. Meant for web text; manuals describe the same parameter in many documents for good reason, and would
+    lose it."""
     action: str = "remove"
     """`remove` deletes each passage; `mask` replaces it by `<REPEATED>`, so that the surrounding texts are not joined."""
     in_code: bool = False

@@ -66,7 +66,7 @@ def find_passages(
 ) -> TrimmedCorpus:
     """Trim repeated passages from the documents that deduplication kept.
 
-    A worker holds about `memory` bytes. A document of which fewer than `min_characters` characters remain is removed.
+    A worker holds about `memory` bytes. A document that is trimmed to fewer than `min_characters` characters is removed.
 
     The result depends only on texts, ids and quality, not on the order of the shards, the engine or its workers.
     """

@@ -150,7 +150,7 @@ TrimmedTexts = dict[int, dict[str, Any]]
 def trim(work: tuple[TextShard, Path | None, Path | None], *, config: PassagesConfig, min_characters: int) -> TrimmedShard:
     """Trim the repeated lines and runs of a shard that are kept elsewhere.
 
-    A document of which fewer than `min_characters` characters remain is removed, unless it keeps a passage for others: then it
+    A document that is trimmed to fewer than `min_characters` characters is removed, unless it keeps a passage for others: then it
     stays, with that passage whole. `work` is the shard and the paths of its repeated lines and runs, if they were searched for.
     """
     shard, *repeated = work
@@ -214,7 +214,7 @@ def _trim_texts(texts: Texts, occurrences: Sequence[Occurrences], rule: _Rule) -
 
 
 def _spare(texts: Texts, occurrences: Sequence[Occurrences], spared: Sequence[int]) -> list[Occurrences]:
-    """The occurrences without those that overlap a passage that a spared text keeps: these are no longer `kept_elsewhere`."""
+    """A copy of the occurrences in which those that overlap a passage kept by a spared text are no longer `kept_elsewhere`."""
     kept = np.zeros(len(texts.words.hashes) + 1, dtype=np.int64)
     for own in occurrences:
         here = own.kept_here & np.isin(own.text, spared)

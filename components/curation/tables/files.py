@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-JOINED = 1 << 16
+GROUP_ROWS = 1 << 16
 """Approximate number of rows in a row group of a joined table."""
 
 
@@ -35,13 +35,13 @@ def write(path: Path, table: pa.Table) -> None:
 
 
 def join(path: Path, schema: pa.Schema, files: Iterable[Path]) -> None:
-    """Write the rows of several tables to one file, in order; memory holds one of them and up to `JOINED` rows of others."""
+    """Write the rows of several tables to one file, in order; memory holds one of them and up to `GROUP_ROWS` rows of others."""
     waiting, rows = [schema.empty_table()], 0
     with writer(path, schema) as opened:
         for file in files:
             waiting.append(pq.read_table(file))
             rows += waiting[-1].num_rows
-            if rows >= JOINED:
+            if rows >= GROUP_ROWS:
                 opened.write_table(pa.concat_tables(waiting).combine_chunks())
                 waiting, rows = [schema.empty_table()], 0
         opened.write_table(pa.concat_tables(waiting).combine_chunks())

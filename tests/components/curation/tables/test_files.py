@@ -27,7 +27,7 @@ def test_texts_between_steps_are_packed_fast_and_the_corpus_small(names: tuple[s
 def test_joined_tables_follow_each_other_and_small_ones_share_a_row_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "JOINED", 4)
+    monkeypatch.setattr(files, "GROUP_ROWS", 4)
     paths = [tmp_path / f"{number}.parquet" for number in range(5)]
     for number, path in enumerate(paths):
         tables.write(path, pa.table({"number": [2 * number, 2 * number + 1]}))
