@@ -1,8 +1,9 @@
 """Trims lines and substrings that documents share across all sources, in the documents that deduplication kept.
 
 1. The lines of every shard are hashed and compared. A line in too many documents is kept only in the first of them by rank.
-2. The lowest grams of all runs of words are compared, then the runs around repeated grams. Each repeated run is kept only at its
-   first occurrence (arXiv 2107.06499, section 4.1).
+2. Each run of words is represented by its lowest gram: of all runs of half its length inside it, the one with the lowest hash.
+   These grams are compared first, then the whole runs around repeated grams. A repeated run is kept only at its first occurrence
+   (arXiv 2107.06499, section 4.1).
 3. In every shard, passages that are kept elsewhere are trimmed.
 4. The evidence is completed in the shards of the kept documents.
 

@@ -1,9 +1,9 @@
 """Finds passages that occur more than once in the corpus, by exchanging their hashes between shards.
 
 Equal passages in a chunk of texts are one row with a count, so a line that occurs everywhere does not overload a partition.
-Writing every run would take a row for each word of the corpus. So first only the lowest gram of each run is exchanged (winnowing:
-Schleimer, Wilkerson, Aiken, SIGMOD 2003), then only the runs around repeated grams. Equal runs have equal lowest grams, so none
-is missed.
+Writing every run would take a row for each word of the corpus. So first only the lowest gram of each run, a shorter run inside
+it, is exchanged (winnowing: Schleimer, Wilkerson, Aiken, SIGMOD 2003), then only the runs around repeated grams. Equal runs have
+equal lowest grams, so none is missed.
 
 The exact-substring deduplication of datatrove and text-dedup calls Google's suffix array, which needs a Rust compiler and the
 whole corpus in one file. datatrove's sentence deduplication needs a sentence splitter for each language, and runs in Python.
