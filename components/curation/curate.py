@@ -247,17 +247,17 @@ def _plan(shards: Sequence[ExtractionShard], skipped: Sequence[SkippedFile]) -> 
 
 def _require_unchanged(config: CurationConfig, listing: Listing, scratch: Path) -> None:
     """Record this run's inputs; raise `SourceError` if `scratch` holds work from a run with other inputs."""
-    begun = scratch / "begun.json"
+    record = scratch / "begun.json"
     inputs = json.loads(json.dumps({"files": stamp(config.inputs, listing), **deciding(config)}))
-    if not begun.exists():
+    if not record.exists():
         scratch.mkdir(parents=True, exist_ok=True)
-        write_json(begun, inputs)
+        write_json(record, inputs)
         return
-    before = read_json(begun, dict, f"delete {scratch} to start again")
+    before = read_json(record, dict, f"delete {scratch} to start again")
     changed = sorted(_differences(before, inputs))
     if changed:
         what = ", ".join("the sources" if name == "files" else f"CurationConfig.{name}" for name in changed)
-        raise SourceError(f"{begun}: {what} changed since this run started; delete {scratch} to start again")
+        raise SourceError(f"{record}: {what} changed since this run started; delete {scratch} to start again")
 
 
 def _differences(before: dict[str, JSON], now: dict[str, JSON]) -> Iterator[str]:
