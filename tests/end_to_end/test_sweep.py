@@ -55,7 +55,7 @@ def test_it_ends_with_a_law_a_prediction_and_a_verdict(judged: tuple[Path, str])
     assert (verdict["position"] == "inside") == (verdict["low"] <= verdict["actual"] <= verdict["high"])
     assert manifest(home, "pretraining").figures["bits_per_byte"] == verdict["actual"]
     assert manifest(home, "extrapolation").figures["prediction"]["loss"] == verdict["predicted"]
-    for words in ("M_opt grows as C^", "predicted", "came out", "law.json", "report.html"):
+    for words in ("M_opt grows as C^", "predicted", "measured", "law.json", "report.html"):
         assert words in shown
 
 
@@ -76,7 +76,7 @@ def test_every_training_is_an_input_of_the_table_and_the_predicted_one_joins_it(
 
 def test_the_same_sweep_again_trains_nothing(judged: tuple[Path, str]) -> None:
     home, _ = judged
-    assert "came out" in ran("sweep", "tiny-ladder", home=home)
+    assert "measured" in ran("sweep", "tiny-ladder", home=home)
     assert steps(home, "made") == []
 
 
@@ -95,7 +95,7 @@ def test_a_sweep_in_two_vocabularies_ends_with_the_law_of_the_text_and_a_verdict
     assert [vocabulary.vocab_size for vocabulary in law.vocabularies] == [320, 512]
     assert len(read_table(artifact_directory(home, "text_law") / "runs.csv")) == 18
     assert law.vocabularies[0].bytes_per_token < law.vocabularies[1].bytes_per_token
-    for words in ("vocabulary  bytes per token", "best model by FLOPs", "came out", "text-law.json"):
+    for words in ("vocabulary  bytes per token", "best model by FLOPs", "measured", "text-law.json"):
         assert words in shown
     assert "vocabulary  bytes per token" in ran("law", "latest", home=home)
     assert manifest(home, "verdict").figures["actual"] == manifest(home, "pretraining").figures["bits_per_byte"]

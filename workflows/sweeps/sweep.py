@@ -20,24 +20,24 @@ BUILT_IN = ("tiny-ladder", "tiny-grid", "tiny-text", "python-text")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
-    """Data, ladder and grid, how to train and how to fit. Make a variant with `dataclasses.replace`."""
+    """The data, the trainings and the fit of a sweep. Make a variant with `dataclasses.replace`."""
 
     name: str
-    """Also the name of the law."""
+    """Name of the sweep, and of the law that it fits."""
     description: str
-    """One line for `longrun sweeps`."""
+    """One line that `longrun sweeps` shows."""
     curation: CurationConfig
     tokenizer: TokenizerConfig
     token_shards: TokenShardsConfig
     pretraining: PretrainingConfig
-    """How all of them are trained; ladder and grid choose what `CHOICES` names."""
+    """Config of every training; the fields in `CHOICES` must be None, since ladder and grid set them."""
     ladder: Ladder | None = None
-    """The trainings that the law is fitted to, and how much larger the one is that it must predict; None: only a grid."""
+    """Trainings to which the law is fitted, and the size of the larger one that tests its prediction; None: only a grid."""
     grid: Grid | None = None
-    """The trainings that the laws of batch and learning rate are fitted to; None: DeepSeek's stand in."""
+    """Trainings to which laws of batch size and learning rate are fitted; None: use those of DeepSeek LLM."""
     vocabularies: tuple[int, ...] = ()
-    """Vocabularies (rows of the embedding) that the ladder is trained with, each with its own tokenizer. The law is then that of
-    a text (`TextLaw`), and the target is trained with the vocabulary that it prefers. Empty: that of `tokenizer` alone."""
+    """Vocabulary sizes (rows of the embedding) with which the ladder is trained, each with its own tokenizer. The fitted law is
+    then a `TextLaw`, and the larger training has the vocabulary that it predicts to be best. Empty: only that of `tokenizer`."""
     fit: FitConfig = field(default_factory=lambda: FitConfig(scale=SCALE))
     """How the law is fitted."""
     checks: CheckLimits = field(default_factory=CheckLimits)
@@ -58,16 +58,16 @@ class Sweep:
         require(divisible, self, "vocabularies", sizes, f"multiples of tokenizer.vocab_multiple, {multiple}")
 
     def in_vocabulary(self, vocab_size: int) -> "Sweep":
-        """The same sweep with one vocabulary, and without a grid. Raises `ConfigError` for one smaller than the bytes."""
+        """The sweep with one vocabulary size and without a grid. Raises `ConfigError` if the size is too small for all 256 bytes."""
         tokenizer = replace(self.tokenizer, regular_tokens=vocab_size - self.tokenizer.special_tokens)
         ladder = self.ladder.in_vocabulary(vocab_size) if self.ladder else None
         return replace(self, tokenizer=tokenizer, ladder=ladder, grid=None, vocabularies=())
 
 
 def load_sweep(argument: str) -> Sweep:
-    """The sweep that a name or `file.py[:function]` means.
+    """Load a sweep by its name or `file.py[:function]`.
 
     Raises:
-        ConfigError: no such sweep, file or function; the function fails or returns something else.
+        ConfigError: there is no such sweep, file or function; or the function fails or does not return a sweep.
     """
     return gathered(load(argument, Sweep, "workflows.sweeps", BUILT_IN), folder_of(argument))

@@ -236,7 +236,7 @@ def test_a_run_of_this_machine_has_a_status_and_is_not_cancelled_from_afar(home:
     from workflows.steps.journal import open_journal
 
     open_journal(Settings(home=home).runs, RUN).write("run", recipe="tiny")
-    assert f"run {RUN} unfinished on this machine" in reading(home, "status", RUN)[1]
+    assert f"run {RUN}, on this machine: unfinished" in reading(home, "status", RUN)[1]
     assert "stop it with Ctrl-C" in reading(home, "cancel", RUN)[1]
 
 
