@@ -58,7 +58,7 @@ class Sweep:
         require(divisible, self, "vocabularies", sizes, f"multiples of tokenizer.vocab_multiple, {multiple}")
 
     def in_vocabulary(self, vocab_size: int) -> "Sweep":
-        """The sweep with one vocabulary size and without a grid. Raises `ConfigError` if the size is too small for all 256 bytes."""
+        """The sweep with one vocabulary size and without a grid. Raises `ConfigError` if the size cannot hold all 256 bytes."""
         tokenizer = replace(self.tokenizer, regular_tokens=vocab_size - self.tokenizer.special_tokens)
         ladder = self.ladder.in_vocabulary(vocab_size) if self.ladder else None
         return replace(self, tokenizer=tokenizer, ladder=ladder, grid=None, vocabularies=())
