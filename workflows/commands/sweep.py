@@ -95,6 +95,7 @@ def _law_lines(law: Mapping[str, Any]) -> list[str]:
         f"{title:<12}{what} grows as C^{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
         for title, what, value in exponents
     ]
+    lines += [f"note: {where}; the optimum may lie beyond" for where in law.get("edges", ())]
     return [*lines, *(f"not fitted: {name}: {reason}" for name, reason in law["refused"].items())]
 
 

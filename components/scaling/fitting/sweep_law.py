@@ -44,7 +44,7 @@ def fit_grid(config: FitConfig, *, name: str, runs: Path, output: Path) -> Figur
 def _write(fitted: Fit, law: Law, output: Path) -> Figures:
     law.write(output)
     write_report(fitted, title=law.name, output=output)
-    values = fitted.as_json()
+    values, grid = fitted.as_json(), fitted.hyper_parameters
     return {
         "runs": values["runs"],
         **({"n_exponent": fitted.isoflop.n_exponent.value} if fitted.isoflop else {}),
@@ -52,4 +52,5 @@ def _write(fitted: Fit, law: Law, output: Path) -> Figures:
         **{method: values[method] for method in fitted.methods},
         "refused": dict(fitted.refused),
         "left_out": [entry.reason for entry in fitted.excluded],
+        **({"edges": [f"{compute:.3g} FLOPs: {where}" for compute, where in grid.edges]} if grid else {}),
     }

@@ -66,6 +66,13 @@ def test_a_grid_alone_is_its_own_law_without_a_verdict(tmp_path: Path) -> None:
     assert not [line for line in lines if line.startswith("predicted")]
 
 
+def test_a_grid_whose_best_training_lies_at_its_edge_is_shown_with_a_note(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    edge = "1e+11 FLOPs: the least loss lies at the smallest batch of the grid"
+    journal, _ = finished(settings, {"hyper_parameter_law": GRID | {"edges": [edge]}})
+    assert f"note: {edge}; the optimum may lie beyond" in sweep_lines(journal, settings)
+
+
 @pytest.mark.parametrize(("excess", "direction"), [(0.02, "2.00% above"), (-0.02, "2.00% below")])
 def test_a_verdict_says_on_which_side_of_the_prediction_training_ended(excess: float, direction: str) -> None:
     predicted, actual = verdict_lines(replace(VERDICT, excess=excess))

@@ -91,6 +91,13 @@ def test_a_grid_gives_the_laws_of_batch_and_rate_with_contours_and_takes_the_res
     assert (tmp_path / "hyper-parameters.png").exists()
 
 
+def test_a_grid_names_the_budgets_whose_best_training_lies_at_its_edge(tmp_path: Path) -> None:
+    smallest = [row for row in grid_rows() if float(row["batch"]) >= 16 * GRID.family.sequence_length]
+    write_table(smallest, tmp_path / "runs.csv")
+    figures = fit_grid(CONFIG, name="grid", runs=tmp_path, output=tmp_path)
+    assert figures["edges"][0] == "3.99e+10 FLOPs: the least loss lies at the smallest batch of the grid"
+
+
 def test_a_ladder_takes_batch_and_rate_from_the_law_of_a_grid(tmp_path: Path) -> None:
     write_table(rows(), tmp_path / "runs.csv")
     (tmp_path / "grid").mkdir()
