@@ -168,7 +168,7 @@ def test_a_domain_that_would_be_repeated_too_often_is_explained_before_training(
     figures, output, _ = run("output")
     planned = {row["domain"]: row for row in pq.read_table(output / "metrics" / "mixture.parquet").to_pylist()}
     assert planned["code"]["epochs"] == pytest.approx(0.25)
-    assert any("code would be repeated too often" in note for note in figures["notes"])
+    assert any("code reaches its epoch limit" in note for note in figures["notes"])
 
 
 def test_a_plan_that_wants_more_text_than_there_is_is_refused(run: Any, token_shards: Path) -> None:
