@@ -5,8 +5,6 @@ from infra.cluster.machines import PodRequest, requests
 from infra.cluster.nodes import Node, nodes
 from workflows.commands.doctor import Finding, finding
 
-Free = dict[str, list[float]]
-
 STEPS = {
     "cpu": "tokenizer, plans, checks, registration",
     "data": "curation, token shards",
@@ -19,8 +17,9 @@ _REMEDY = "add a larger node, or set a smaller size or sizes.{pod} in the profil
 
 
 def nodes_finding(cluster: ClusterClient, what: str) -> Finding:
-    """Whether the pods of each step fit on the nodes, together with the driver and the services; a warning if other runs must
-    end first.
+    """Whether the pods of each step fit on the nodes together with the driver and the services.
+
+    It is a warning if they fit only after other runs have ended.
     """
     known = nodes(cluster)
     if not known:
@@ -55,7 +54,7 @@ def lacking(pods: tuple[PodRequest, ...], known: list[Node], *, without_tasks: b
 
 def _words(pod: PodRequest) -> str:
     many = f"{pod.count} pods {pod.pod}, each of which" if pod.count > 1 else f"pod {pod.pod}"
-    return f"{many} {pod}, and does not fit on any node with the pods that stay there"
+    return f"{many} {pod}, and does not fit on any node together with the driver and the services"
 
 
 def _largest(known: list[Node], pod: PodRequest | None, without_tasks: bool) -> str:
