@@ -62,7 +62,7 @@ def test_the_page_says_what_the_services_ask_for() -> None:
     page = (helm.ROOT / "charts" / "README.md").read_text()
     cpu, memory = services()
     may = services("limits")[1]
-    assert f"asks for {cpu:.2f} cores and {memory / 2**30:.1f} GiB" in page
+    assert f"request {cpu:.2f} cores and {memory / 2**30:.1f} GiB" in page
     assert f"may take {may / 2**30:.1f} GiB" in page
 
 

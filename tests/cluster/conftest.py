@@ -1,4 +1,4 @@
-"""A trial on the cluster that the environment names: its profile, its values, and the report that it continues."""
+"""Fixtures of the trial on a real cluster: profile, values and report come from environment variables."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ PROFILE = "CLUSTER_PROFILE"
 
 
 def reason_to_skip() -> str:
-    """Why no trial can be made here; nothing where one can."""
+    """Why the trial cannot run here; empty if it can."""
     from kubernetes import config
 
     if not os.environ.get(PROFILE):
@@ -27,7 +27,7 @@ def reason_to_skip() -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests of a real cluster say why they do not run."""
+    """Skip tests of a real cluster, with the reason, if they cannot run."""
     if item.get_closest_marker("cluster") and (reason := reason_to_skip()):
         pytest.skip(reason)
 

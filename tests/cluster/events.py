@@ -1,4 +1,4 @@
-"""What the steps of a run have written down: the journal's events, which pods print one a line and `longrun logs` reads."""
+"""Reads the journal's events of a run's steps from `longrun logs`; pods print one event per line."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def step_events(site: Site, run: str, step: str) -> list[Json]:
 
 
 def events_of(lines: Sequence[str]) -> list[Json]:
-    """The events among the lines of a log; what Ray puts before a line is cut off."""
+    """The events among the lines of a log, without the prefixes that Ray adds."""
     events = []
     for line in lines:
         _, start, rest = line.partition(_START)
@@ -33,7 +33,7 @@ def events_of(lines: Sequence[str]) -> list[Json]:
 
 
 def digests(site: Site, run: str, step: str) -> set[str]:
-    """Contents that a run has made or reused in a step."""
+    """Content digests of the artifacts that a run made or reused in a step."""
     events = driver_events(site, run)
     known = {event["content"] for event in events if event["event"] in {"made", "cached"} and event.get("step") == step}
     made = any(other["task"] == step for other in site.on_site("status", run, "--json").json["steps"])
@@ -43,7 +43,7 @@ def digests(site: Site, run: str, step: str) -> set[str]:
 
 
 def idle_times(site: Site, run: str, steps: Sequence[str]) -> dict[str, float]:
-    """Step -> seconds from the end of the one before to the start of its own work, for steps that waited for the one before."""
+    """Step -> seconds from the end of the previous step to the start of its work, for steps that waited for the previous one."""
     spans = {}
     for step in steps[1:]:
         events = {event["event"]: event["time"] for event in step_events(site, run, step)}

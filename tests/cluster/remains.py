@@ -1,4 +1,4 @@
-"""What is there after `longrun deploy --remove` that should not be."""
+"""Finds objects that should not exist after `longrun deploy --remove`."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ NAMESPACED = (
     "networking.k8s.io/v1/ingresses",
     "policy/v1/poddisruptionbudgets",
 )
-"""Kinds of the namespace; claims are kept on purpose."""
+"""Kinds in the namespace that are checked; claims are kept on purpose."""
 
 CLUSTER_WIDE = (
     "rbac.authorization.k8s.io/v1/clusterroles",
@@ -36,27 +36,27 @@ CLUSTER_WIDE = (
     "admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     "scheduling.k8s.io/v1/priorityclasses",
 )
-"""Kinds of the cluster that the releases make, found by helm's mark and by Flyte's names."""
+"""Cluster-wide kinds that the releases create, found by helm's label and by Flyte's names."""
 
 KUBERNETES_OWN = {"configmaps/kube-root-ca.crt", "serviceaccounts/default"}
-"""What every namespace has."""
+"""Objects that every namespace has."""
 
 _RELEASE, _NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 
 def remains(site: Site, before: Sequence[str]) -> list[str]:
-    """Kind and name of each object that was not there before, and that `--remove` has not taken away."""
+    """Kind and name of each object that did not exist before, and that `--remove` has not deleted."""
     kept = {f"secrets/{name}" for name in kept_secrets(site)} | KUBERNETES_OWN | set(before)
     return [name for name in here(site) if name not in kept] + _cluster_wide(site)
 
 
 def here(site: Site) -> list[str]:
-    """Kind and name of each object in the namespace, claims left out."""
+    """Kind and name of each object in the namespace, except claims."""
     return [f"{kind.rpartition('/')[2]}/{obj['metadata']['name']}" for kind in NAMESPACED for obj in site.objects(kind)]
 
 
 def kept_secrets(site: Site) -> set[str]:
-    """Secrets that were made up once, and that what is on the volumes needs."""
+    """Generated Secrets, which the data on the volumes needs."""
     return {f"{site.profile.release}-{name}" for name in ("mlflow", "postgres", "store")}
 
 

@@ -1,4 +1,5 @@
-"""What a trial has done so far, in a file below the home: it can be broken off and called again, and it ends as a report."""
+"""Saves a trial's progress in a file in the home, so that it can be interrupted and continued; in the end the file is its
+report."""
 
 import json
 import time
@@ -14,17 +15,17 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Report:
-    """Facts of the trial's steps by their names, and of what goes on."""
+    """Results of the trial's finished steps by name, and notes of the current one."""
 
     path: Path
 
     def facts(self, step: str) -> Facts | None:
-        """What a finished step has found out; None: it is not finished."""
+        """The result of a finished step; None if it is not finished."""
         entry = self._read()["steps"].get(step)
         return None if entry is None else entry["facts"]
 
     def run(self, step: str, do: Callable[[], Facts]) -> Facts:
-        """Do a step, unless it is done; what it has found out."""
+        """Run a step unless it is finished; returns its result."""
         if (known := self.facts(step)) is not None:
             return known
         started = time.time()
@@ -36,7 +37,7 @@ class Report:
         return facts
 
     def noted(self, name: str, make: Callable[[], str]) -> str:
-        """A word that is made once, such as the id of a run: after an interruption the same run is waited for."""
+        """A value that is created once and saved, such as a run's id, so that after an interruption the same run is used."""
         if name not in self._read()["notes"]:
             made = make()
             # making one may have noted others
@@ -46,17 +47,17 @@ class Report:
         return self.note(name)
 
     def forget(self, name: str) -> None:
-        """Take a noted word back."""
+        """Delete a saved value."""
         content = self._read()
         content["notes"].pop(name, None)
         self._write(content)
 
     def note(self, name: str) -> str:
-        """A word that was noted, or nothing."""
+        """A saved value; empty if there is none."""
         return str(self._read()["notes"].get(name, ""))
 
     def lines(self) -> list[str]:
-        """One line a finished step: how long it took, and what was found out."""
+        """One line per finished step: its time and result."""
         steps = self._read()["steps"]
         return [f"{name:<18}{entry['seconds']:>9.1f} s  {json.dumps(entry['facts'])}" for name, entry in steps.items()]
 

@@ -1,4 +1,4 @@
-"""KubeRay's operator and the kubelet in a simulated cluster: Ray jobs become clusters and pods, run, end and are cleaned up.
+"""Simulates KubeRay's operator and the kubelet: turns Ray jobs into clusters and pods, which run, end and are deleted.
 
 As ray-project/kuberay v1.7.0 does (ray-operator/controllers/ray/rayjob_controller.go): each job has a finalizer, which the
 operator alone takes away, and a cluster, whose pods go with it. A job whose head is lost has failed; a lost worker is replaced.
@@ -18,16 +18,16 @@ LABELS = {"app.kubernetes.io/name": "kuberay-operator"}
 
 @dataclass
 class Operator:
-    """Acts once a turn, if one of its pods is ready. A turn is a few seconds."""
+    """Acts once per turn, if one of its pods is ready. A turn stands for a few seconds."""
 
     server: ApiServer
     turns: dict[str, int] = field(default_factory=dict)
-    """Name of a Ray job -> turns that its training has had."""
+    """Name of a Ray job -> turns that its training has run."""
     turns_needed: dict[str, int] = field(default_factory=dict)
     """Name of a Ray job -> turns that it needs; others need three."""
 
     def turn(self) -> None:
-        """Pods start, and every job goes on by one step."""
+        """Start pods, and advance every job by one step."""
         for pod in self.server.of("pods"):
             _start_pod(pod)
         if any(LABELS.items() <= pod["metadata"].get("labels", {}).items() and ready(pod) for pod in self.server.of("pods")):

@@ -1,4 +1,4 @@
-"""A whole site in memory: longrun's commands as their users see them, on a simulated cluster, with a clock of its own.
+"""Simulates a whole site in memory: longrun's commands on a simulated cluster, with its own clock.
 
 Every command line is read by the real command line interface, so that an option that does not exist is noticed. What the commands
 do is simulated: releases put pods and rights there, runs start Ray jobs by Flyte's rules, artifacts are words.
@@ -43,12 +43,12 @@ class SimulatedRun:
     contents: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     times: dict[str, list[float]] = field(default_factory=dict)
-    """Step -> when it started and, once it has, ended."""
+    """Step -> time of its start and, if it has ended, of its end."""
 
 
 @dataclass
 class Simulation:
-    """The site. What is `wrong` with it is named: a test of the trial sees that each is noticed."""
+    """The simulated site. `wrong` names its fault; tests check that the trial notices each fault."""
 
     workers: int = 1
     wrong: frozenset[str] = frozenset()
@@ -56,7 +56,7 @@ class Simulation:
     now: float = 0.0
     runs: dict[str, SimulatedRun] = field(default_factory=dict)
     store: set[str] = field(default_factory=set)
-    """Steps, with their settings, whose artifacts are there."""
+    """Steps, with their settings, whose artifacts exist."""
     commands: list[list[str]] = field(default_factory=list)
 
     @cached_property
@@ -64,7 +64,7 @@ class Simulation:
         return Operator(self.server)
 
     def pause(self) -> None:
-        """Let a turn go by."""
+        """Advance the simulation by one turn."""
         self.now += TURN_SECONDS
         self._replace_operator()
         self.operator.turn()
@@ -73,7 +73,7 @@ class Simulation:
                 self._go_on(run)
 
     def longrun(self, words: Sequence[str]) -> Answer:
-        """A command as its user sees it. Raises `AssertionError` for one that the real command line does not know."""
+        """Run a command. Raises `AssertionError` if the real command line does not know it."""
         self.commands.append(list(words))
         name, values = parsed(words)
         if name != "deploy":
@@ -226,7 +226,7 @@ def _commands() -> Any:
 
 
 def parsed(words: Sequence[str]) -> tuple[str, Json]:
-    """The command and its options, as the real command line reads them. Raises `AssertionError` where it does not."""
+    """The command and its options, parsed by the real command line. Raises `AssertionError` if it rejects them."""
     name, *rest = words
     try:
         with _commands()[name].make_context(name, rest) as context:

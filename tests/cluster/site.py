@@ -1,4 +1,4 @@
-"""What a trial on a cluster does to it: longrun's commands, and a few requests to the Kubernetes API of the profile's namespace.
+"""Runs longrun's commands on a cluster for a trial, and sends requests to the Kubernetes API of the profile's namespace.
 
 Nothing outside that namespace is changed. Of single objects only pods are deleted, those of a run or of KubeRay's operator;
 everything else is longrun's own doing.
@@ -21,10 +21,10 @@ from tests.paths import ROOT
 Json = dict[str, Any]
 
 COMMAND_SECONDS = 3600.0
-"""For one command: `deploy` waits for three releases, ten minutes each."""
+"""Timeout of one command: `deploy` waits up to ten minutes for each of three releases."""
 
 SECONDS = 30.0
-"""For one request to the Kubernetes API."""
+"""Timeout of one request to the Kubernetes API."""
 
 OPERATOR = {"app.kubernetes.io/name": "kuberay-operator"}
 """Labels of KubeRay's operator: helm-chart/kuberay-operator/templates/_helpers.tpl at v1.7.0."""
@@ -51,7 +51,7 @@ Command = Callable[[Sequence[str]], Answer]
 
 
 def longrun(words: Sequence[str]) -> Answer:
-    """The command line in a process of its own."""
+    """Runs the command line in a separate process."""
     command = [sys.executable, "-m", "workflows.cli", *words]
     done = subprocess.run(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
@@ -74,14 +74,15 @@ class Site:
     pause: Callable[[], None] = field(default=lambda: time.sleep(3.0))
 
     def longrun(self, *words: str, fails: bool = False) -> Answer:
-        """What a command answers. Raises `AssertionError` with its last line where it ends otherwise than it should."""
+        """Run a command and return its output. Raises `AssertionError` with its last line if its exit code is not the expected
+        one."""
         answer = self.command([*words, "--home", str(self.home)])
         printed = [*answer.text.splitlines(), *answer.error.splitlines()]
         assert (answer.code != 0) == fails, f"longrun {' '.join(words)} ended with {answer.code}: {' | '.join(printed[-5:])}"
         return answer
 
     def on_site(self, *words: str, fails: bool = False) -> Answer:
-        """The same with the profile."""
+        """Run a command with `--profile`."""
         return self.longrun(*words, "--profile", self.profile.name, fails=fails)
 
     def wait(self, until: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -93,12 +94,12 @@ class Site:
         return answer
 
     def objects(self, kind: str, labels: dict[str, str] | None = None) -> list[Json]:
-        """Objects of the namespace, such as those of `v1/pods`; none where the API has no such kind."""
+        """Objects of the namespace, such as those of `v1/pods`; empty if the API has no such kind."""
         selector = ",".join(f"{name}={value}" for name, value in (labels or {}).items())
         return self._list(self._path(kind, self.profile.namespace), selector)
 
     def everywhere(self, kind: str) -> list[Json]:
-        """Objects of a kind that is in no namespace: looked at, never changed."""
+        """Objects of a cluster-wide kind, which are only read."""
         return self._list(self._path(kind), "")
 
     def pods(self, run: str) -> list[Json]:
@@ -109,7 +110,7 @@ class Site:
         ]
 
     def delete_pod(self, pod: Json) -> None:
-        """Delete a pod of a run or of the operator. Raises `AssertionError` for any other."""
+        """Delete a pod of a run or of the operator. Raises `AssertionError` for any other pod."""
         metadata = pod["metadata"]
         labels = metadata.get("labels", {})
         assert labels.get(RUN_LABEL) or OPERATOR.items() <= labels.items(), f"{metadata['name']} is no pod of this trial"

@@ -18,20 +18,20 @@ from tests.cluster.site import OPERATOR, RUN_LABEL, Json, Site
 from workflows.steps.stages import STAGES
 
 MAX_IDLE_SECONDS = 20.0
-"""Between a step's end and the start of the next one's own work, on the size `trial`."""
+"""Longest allowed time between the end of a step and the start of the next one's work, at size `trial`."""
 
 ENDS = frozenset({"succeeded", "recovered", "failed", "aborted", "timed_out"})
-"""Phases of a run that nothing comes after."""
+"""Final phases of a run."""
 
 RUN_SECONDS = 3600.0
 POD_SECONDS = 900.0
-"""Until a pod has started: images are pulled in it."""
+"""Timeout for a pod to start, which includes pulling its image."""
 
 GONE_SECONDS = 120.0
-"""Until what a finished or cancelled run has held is free again."""
+"""Timeout for the resources of a finished or cancelled run to be freed."""
 
 TRAINING_SECONDS = 25.0
-"""Of training before a pod is deleted, so that a checkpoint is behind it."""
+"""Training time before a pod is deleted, long enough for a checkpoint."""
 
 LONGER = ("--until", "pretraining", "--set", "pretraining.tokens=2048000")
 """A training that lasts long enough to be disturbed: ten times that of `tiny`, with a checkpoint every 50 steps."""
@@ -41,13 +41,13 @@ AGAIN = ("--fresh", "pretraining")
 
 @dataclass(frozen=True)
 class Trial:
-    """A site and what was done there."""
+    """A site and the report of the trial there."""
 
     site: Site
     report: Report
 
     def submitted(self, name: str, *words: str) -> str:
-        """Id of the run `name` of this trial, submitted where it was not yet."""
+        """Id of this trial's run `name`, which is submitted if it has not been yet."""
 
         def submit() -> str:
             text = self.site.on_site("run", self.site.recipe, "--on", "cluster", *words).text
@@ -58,17 +58,17 @@ class Trial:
         return self.report.noted(name, submit)
 
     def phase(self, run: str) -> str:
-        """Where a run is, as `longrun status` says."""
+        """The state of a run, from `longrun status`."""
         return str(self.site.on_site("status", run, "--json").json["phase"])
 
     def ended(self, run: str, phase: str = "succeeded") -> None:
-        """Wait until a run has ended. Raises `AssertionError` where it ended otherwise."""
+        """Wait until a run has ended. Raises `AssertionError` if it did not end as expected."""
         last = self.site.wait(lambda: (now := self.phase(run)) in ENDS and now, RUN_SECONDS, f"the end of run {run}")
         lines = self.site.on_site("status", run).text if last != phase else ""
         assert last == phase, f"run {run} {last}: {lines}"
 
     def in_training(self, name: str, *words: str) -> tuple[str, Json]:
-        """A run that trains just now, and a pod of its training: a worker's, or where the head works alone, that.
+        """A run that is training now, and a pod of its training: a worker's, or the head's if there are no workers.
 
         One that ended before it was met, because the trial was broken off meanwhile, is replaced by another.
         """
@@ -100,7 +100,7 @@ class Trial:
 
 
 def require_own_namespace(trial: Trial) -> None:
-    """Raise `AssertionError` where the namespace holds an installation that this trial has not made: the last step removes it."""
+    """Raise `AssertionError` if the namespace contains an installation by others: the trial's last step would remove it."""
     if trial.report.note("installed"):
         return
     here = [namespace["metadata"]["name"] for namespace in trial.site.everywhere("v1/namespaces")]
@@ -112,7 +112,7 @@ def require_own_namespace(trial: Trial) -> None:
 
 
 def deploy(trial: Trial) -> Facts:
-    """Install everything in a namespace that was empty; deploy examines the cluster itself at its end."""
+    """Install everything in an empty namespace; `deploy` examines the cluster at its end."""
     require_own_namespace(trial)
     trial.report.noted("before", lambda: json.dumps(here(trial.site)))
     trial.report.noted("installed", lambda: trial.site.profile.namespace)
@@ -128,7 +128,7 @@ def deploy(trial: Trial) -> Facts:
 
 
 def doctor(trial: Trial) -> Facts:
-    """Nothing fails."""
+    """No check of `longrun doctor --cluster` fails."""
     findings = trial.site.on_site("doctor", "--cluster", "--recipe", trial.site.recipe, "--json").json
     failed = [f"{finding['what']}: {finding['found']}" for finding in findings if finding["state"] == "failed"]
     assert not failed, "; ".join(failed)
@@ -136,7 +136,7 @@ def doctor(trial: Trial) -> Facts:
 
 
 def first_run(trial: Trial) -> Facts:
-    """From text to a registered model; its steps have names, and little time goes by between them."""
+    """Run the recipe from text to a registered model; its steps have names, and little time passes between them."""
     # the store may hold what an earlier trial has made
     run = trial.submitted("first", *(word for stage in STAGES for word in ("--fresh", stage)))
     trial.ended(run)
@@ -150,7 +150,7 @@ def first_run(trial: Trial) -> Facts:
 
 
 def budget(trial: Trial) -> Facts:
-    """Between two steps no more time goes by than the limit; on other sizes it is told alone."""
+    """At size `trial`, the time between two steps is within the limit; at other sizes it is only reported."""
     idle: dict[str, float] = _facts(trial, "first_run")["idle"]
     assert idle, "no step says when it started"
     slow = {step: seconds for step, seconds in idle.items() if seconds > MAX_IDLE_SECONDS}
@@ -159,7 +159,7 @@ def budget(trial: Trial) -> Facts:
 
 
 def verified(trial: Trial) -> Facts:
-    """From outside the cluster everything below the model is hashed again."""
+    """`verify` from outside the cluster hashes everything that the model was made from."""
     model = _facts(trial, "first_run")["model"]
     answer = trial.site.on_site("verify", model, "--json")
     lineage = trial.site.on_site("lineage", model, "--json").json
@@ -168,7 +168,7 @@ def verified(trial: Trial) -> Facts:
 
 
 def second_run(trial: Trial) -> Facts:
-    """Everything is reused."""
+    """A second run of the same recipe reuses every step."""
     run = trial.submitted("second")
     trial.ended(run)
     steps = [step["task"] for step in trial.site.on_site("status", run, "--json").json["steps"]]
@@ -179,7 +179,7 @@ def second_run(trial: Trial) -> Facts:
 
 
 def lost_worker(trial: Trial) -> Facts:
-    """A training whose pod is deleted gives the bits of one that nobody disturbed.
+    """A training whose pod is deleted gives bitwise the same result as an undisturbed training.
 
     A Ray cluster of one pod is lost with it. Then the run may fail, and the next one continues from the checkpoints.
     """
@@ -202,7 +202,7 @@ def lost_worker(trial: Trial) -> Facts:
 
 
 def restarted_operator(trial: Trial) -> Facts:
-    """KubeRay's operator may be restarted in the middle of a training."""
+    """A training survives a restart of KubeRay's operator."""
 
     def restart() -> str:
         trial.in_training("operator")
@@ -223,7 +223,7 @@ def restarted_operator(trial: Trial) -> Facts:
 
 
 def cancelled(trial: Trial) -> Facts:
-    """A cancelled run holds nothing any more."""
+    """A cancelled run frees all its resources."""
 
     def cancel() -> str:
         run, _ = trial.in_training("cancelled")
@@ -237,7 +237,7 @@ def cancelled(trial: Trial) -> Facts:
 
 
 def kept_logs(trial: Trial) -> Facts:
-    """What steps and workers have printed is read when their pods are gone."""
+    """The logs of steps and workers can be read after their pods are gone."""
     run = _facts(trial, "first_run")["run"]
     _until_free(trial, run)
     lines = {step: len(trial.site.on_site("logs", run, step).text.splitlines()) for step in ("curation", "pretraining")}
@@ -247,7 +247,7 @@ def kept_logs(trial: Trial) -> Facts:
 
 
 def upgraded(trial: Trial) -> Facts:
-    """Everything is upgraded while a run goes on."""
+    """Everything can be upgraded during a run."""
 
     def upgrade() -> str:
         run, _ = trial.in_training("upgraded")
@@ -260,7 +260,7 @@ def upgraded(trial: Trial) -> Facts:
 
 
 def removed(trial: Trial) -> Facts:
-    """Nothing is removed while a run goes on; afterwards everything is."""
+    """`deploy --remove` refuses during a run, and removes everything afterwards."""
 
     def refuse() -> str:
         run, _ = trial.in_training("in the way")
@@ -277,7 +277,7 @@ def removed(trial: Trial) -> Facts:
 
 
 def nothing_remains(trial: Trial) -> Facts:
-    """What the documents keep is there, and nothing else: not in the namespace, and none of ours in the cluster."""
+    """Only the objects that the pages say are kept still exist, in the namespace and in the cluster."""
     before = json.loads(trial.report.note("before"))
     trial.site.wait(lambda: not remains(trial.site, before), GONE_SECONDS, f"the end of {remains(trial.site, before)[:10]}")
     claims = [claim["metadata"]["name"] for claim in trial.site.objects("v1/persistentvolumeclaims")]
@@ -303,7 +303,7 @@ STEPS: dict[str, Callable[[Trial], Facts]] = {
         nothing_remains,
     )
 }
-"""In the order in which they need one another."""
+"""The steps in order; each may need the previous ones."""
 
 
 def _deploy(trial: Trial) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a serialised task in a cluster, and why any of it would be refused: Flyte's objects, then KubeRay's pods."""
+"""Derives the objects that a cluster creates for a serialised task, and the reasons why any of them would be rejected."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def objects(task: Json, execution: Execution | None = None, settings: Settings | None = None) -> Iterator[Json]:
-    """What is created for a task: its pod, or its RayJob and then the pods of its Ray cluster."""
+    """The objects created for a task: its pod, or its RayJob and the pods of its Ray cluster."""
     if task["type"] != "ray":
         yield pod_of(task, execution, settings)
         return
@@ -27,7 +27,7 @@ def pods(task: Json, execution: Execution | None = None, settings: Settings | No
 
 
 def task_refusals(task: Json, execution: Execution | None = None, settings: Settings | None = None) -> list[str]:
-    """Everything that the API server, Pod Security or KubeRay refuses of what a task becomes; one line each."""
+    """Reasons why the API server, Pod Security or KubeRay would reject an object of a task, one line each."""
     return [
         f"{made['kind']} {made['metadata']['name']}: {problem}"
         for made in objects(task, execution, settings)

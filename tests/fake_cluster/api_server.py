@@ -1,4 +1,4 @@
-"""A Kubernetes API server in memory: what is created is admitted or refused, kept, listed, changed and deleted as in a real one.
+"""A Kubernetes API server in memory: it admits or rejects, stores, lists, changes and deletes objects like a real one.
 
 Refusals are `Status` objects with the server's own words. Admission is `list_rules`, restricted Pod Security where the namespace
 says so, priority classes, service accounts and quotas. Objects with finalizers stay until those are gone, and what an object owns
@@ -70,11 +70,11 @@ _FIELDS = {
         *(f"involvedObject.{name}" for name in ("kind", "name", "namespace", "uid", "apiVersion", "fieldPath")),
     },
 }
-"""Field selectors that a resource knows; all know the name and the namespace."""
+"""Field selectors that a resource supports; all support name and namespace."""
 
 
 class Refusal(Exception):
-    """The answer to a request that is refused."""
+    """A rejected request, with the status and body of the response."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -82,14 +82,14 @@ class Refusal(Exception):
 
     @property
     def status(self) -> Json:
-        """The body of the answer."""
+        """The body of the response."""
         body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
         return body | {"message": str(self), "reason": self.reason, "code": self.code}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a path of the API is about."""
+    """The parts of an API path."""
 
     verb: str
     plural: str
@@ -105,19 +105,19 @@ class ApiServer:
 
     objects: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     logs: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(pod, container) -> what it has printed."""
+    """(pod, container) -> its log."""
     rights: dict[str, Rights] = field(default_factory=dict)
-    """Bearer token -> what its user may do; a token that is not named here may do everything."""
+    """Bearer token -> rights of its user; other tokens have all rights."""
     served: set[str] = field(default_factory=lambda: set(RESOURCES))
-    """Plurals of the kinds that are there: a kind goes with its definition."""
+    """Plural names of the known kinds; deleting a custom resource definition removes its kind."""
     serving: set[str] = field(default_factory=set)
-    """Finalizers that a controller takes off as soon as their object is deleted; others hold it."""
+    """Finalizers that a controller removes as soon as their object is deleted; other finalizers block the deletion."""
     kubelet: Callable[[Json], None] = lambda _: None
-    """What becomes of a pod that was created: it fills in the status."""
+    """Called with each created pod, to set its status."""
     number: int = 0
 
     def handle(self, method: str, target: str, body: bytes = b"", authorization: str = "") -> tuple[int, Any]:
-        """Status and answer (JSON, or text of a log) of one request."""
+        """HTTP status and body (JSON, or the text of a log) of the response to one request."""
         try:
             request = self._route(method, target)
             if not self.rights.get(authorization.removeprefix("Bearer "), EVERYTHING).allow(
@@ -129,7 +129,7 @@ class ApiServer:
             return refusal.code, refusal.status
 
     def add(self, *made: Json) -> None:
-        """Put objects there as they are, without admission."""
+        """Add objects without admission checks."""
         for obj in made:
             plural = next(plural for plural, (_, kind, _) in RESOURCES.items() if kind == obj["kind"])
             namespace = obj["metadata"].get("namespace", "longrun") if RESOURCES[plural][2] else ""
@@ -140,7 +140,7 @@ class ApiServer:
         return [obj for (kind, _, _), obj in self.objects.items() if kind == plural]
 
     def create(self, obj: Json, namespace: str = "longrun") -> Json:
-        """Admit an object and keep it. Raises `Refusal`."""
+        """Admit and store an object. Raises `Refusal`."""
         plural = next(plural for plural, (_, kind, _) in RESOURCES.items() if kind == obj["kind"])
         return self._created(Request("create", plural, namespace), copy.deepcopy(obj))
 
@@ -330,7 +330,7 @@ class ApiServer:
 
 
 def event(about: Json, reason: str, message: str, *, kind: str = "Warning", count: int = 1) -> Json:
-    """What a controller says of an object."""
+    """An event that a controller writes about an object."""
     metadata = about["metadata"]
     return {
         "apiVersion": "v1",
@@ -352,7 +352,7 @@ def event(about: Json, reason: str, message: str, *, kind: str = "Warning", coun
 
 
 def _terms(selector: str) -> Iterator[tuple[str, str, bool]]:
-    """Name, value and whether equal is meant, of each term; a name alone has the value `*`."""
+    """Name, value and whether they must be equal, for each term of a selector; a name alone has the value `*`."""
     for term in filter(None, selector.split(",")):
         name, unequal, value = term.partition("!=")
         if not unequal:
@@ -386,7 +386,7 @@ def _patched(obj: Json, patch: Json) -> Json:
 
 
 def _amount(pod: Json, resource: str) -> Any:
-    """What a pod has of a quota's resource; None where a container does not say."""
+    """Amount of a quota's resource that a pod uses; None if a container does not set it."""
     if resource in {"pods", "count/pods"}:
         return 1
     kind, _, name = resource.partition(".")

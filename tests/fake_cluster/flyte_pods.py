@@ -1,4 +1,4 @@
-"""The pod that Flyte makes of a serialised task: its own additions to the task's pod, by the rules of flyteorg/flyte v2.0.43.
+"""Builds the pod that Flyte creates for a serialised task, by the rules of flyteorg/flyte v2.0.43.
 
 Read in flyteplugins/go/tasks/pluginmachinery/flytek8s (`pod_helper.go`, `container_helper.go`, `k8s_resource_adds.go`) and
 executor/pkg/plugin (`task_exec_metadata.go`, `k8s/plugin_manager.go`) at that tag. The rules:
@@ -49,7 +49,7 @@ def settings_of_the_chart() -> Settings:
 
 @dataclass(frozen=True)
 class Execution:
-    """What Flyte knows of one attempt of an action."""
+    """Flyte's data about one attempt of an action."""
 
     run: str = "r7xk2mvq9bp4tz6w8hcn"
     action: str = "47g46j4hcx8z0kq1vbn3d5wty"
@@ -57,7 +57,7 @@ class Execution:
     retry: int = 0
     namespace: str = "longrun"
     variables: Mapping[str, str] = field(default_factory=dict)
-    """Those of the run."""
+    """Labels of the run."""
 
     @property
     def name(self) -> str:
@@ -69,7 +69,7 @@ class Execution:
 
 
 def pod_of(task: Json, execution: Execution | None = None, settings: Settings | None = None) -> Json:
-    """The Pod of a task that has no plugin of its own: what is sent to Kubernetes."""
+    """The Pod, as sent to Kubernetes, of a task without a plugin of its own."""
     execution, settings = execution or Execution(), settings or settings_of_the_chart()
     metadata, spec, _ = pod_spec(task, execution, settings)
     return {
@@ -81,7 +81,7 @@ def pod_of(task: Json, execution: Execution | None = None, settings: Settings | 
 
 
 def pod_spec(task: Json, execution: Execution, settings: Settings) -> tuple[Json, Json, int]:
-    """`ToK8sPodSpec`: the metadata of the task's pod, its spec, and where its primary container stands."""
+    """`ToK8sPodSpec`: metadata and spec of the task's pod, and the index of its primary container."""
     pod = copy.deepcopy(task["k8sPod"])
     spec, k8s = pod["podSpec"], settings.k8s
     primary = task["config"]["primary_container_name"]
@@ -110,7 +110,7 @@ def pod_spec(task: Json, execution: Execution, settings: Settings) -> tuple[Json
 
 
 def object_metadata(metadata: Json, execution: Execution, settings: Settings, max_length: int = 253) -> Json:
-    """`addObjectMetadata`: name, namespace, labels and owner of the object that is made."""
+    """`addObjectMetadata`: name, namespace, labels and owner of a created object."""
     owner = {"apiVersion": "flyte.org/v1", "kind": "TaskAction", "name": f"{execution.run}-{execution.action}"}
     return {
         "name": execution.bounded_name(max_length),
@@ -122,7 +122,7 @@ def object_metadata(metadata: Json, execution: Execution, settings: Settings, ma
 
 
 def labels_of(execution: Execution) -> dict[str, str]:
-    """Labels of an execution: those of its TaskAction, and those that say what the pod belongs to."""
+    """Labels of an execution: those of its TaskAction, and those that identify what the pod belongs to."""
     root = execution.action == "a0"
     return {
         "flyte.org/project": "longrun",
@@ -146,7 +146,7 @@ def annotations_of(settings: Settings) -> dict[str, str]:
 
 
 def _variables(task: Json, execution: Execution, k8s: Mapping[str, Any]) -> list[Json]:
-    """`DecorateEnvVars`: appended to what a container has, never merged with it."""
+    """`DecorateEnvVars`: appended to a container's variables, not merged with them."""
     identity = task["id"]
     named = {
         "FLYTE_INTERNAL_EXECUTION_ID": execution.run,

@@ -1,4 +1,4 @@
-"""A Flyte service as its clients see it: Connect interfaces of flyte's own stubs over real HTTP, and a store of bundles.
+"""A fake Flyte service: the Connect interfaces of flyte's own stubs over real HTTP, and a store of code bundles.
 
 It keeps what it is asked, runs nothing, and answers with the phases, logs and refusals that a test sets, and with the fields that
 a real one fills (flyteorg/flyte v2.0.43: runs/service/run_service.go, project_service.go, utils.go, dataproxy/service): a listing
@@ -36,57 +36,57 @@ from google.protobuf import timestamp_pb2
 
 @dataclass
 class Action:
-    """One action of a run, as a test wants it to be."""
+    """One action of a run, as defined by a test."""
 
     name: str
-    """What a test calls it; only `a0`, the driver, is called so by Flyte too."""
+    """Name in the test. Flyte uses another name, except for the driver, `a0`."""
     task: str = "longrun-driver.run_on_cluster"
     phase: str = "RUNNING"
     error: str = ""
-    """What Flyte says of the failure of the newest attempt."""
+    """Flyte's error message for the newest attempt."""
     events: tuple[str, ...] = ()
-    """Messages of what happened to its pod or Ray job; Flyte leaves out the reason."""
+    """Messages of events of its pod or Ray job; Flyte omits their reasons."""
     seconds: int = 0
     began: int = 0
-    """Unix time at which it came into its phase."""
+    """Unix time at which it entered its phase."""
     earlier_errors: tuple[str, ...] = ()
-    """Of the attempts before."""
+    """Error messages of earlier attempts."""
     task_type: str = "python"
-    """`ray` where it runs in a Ray cluster."""
+    """`ray` if it runs in a Ray cluster."""
     abort_reason: str = ""
 
     @property
     def digest(self) -> str:
-        """Flyte's name of it."""
+        """Flyte's name of the action."""
         return self.name if self.name == "a0" else hashlib.sha256(self.name.encode()).hexdigest()[:25]
 
 
 def pod_failure(code: int, printed: str = "", *, reason: str = "Error") -> str:
-    """What Flyte says of a pod that ended with an exit code (flytek8s/pod_helper.go)."""
+    """Flyte's message for a pod that failed with an exit code (flytek8s/pod_helper.go)."""
     return f"\r\n[r20260102-030405-abcd-a0-0] terminated with exit code ({code}). Reason [{reason}]. Message: \n{printed}."
 
 
 def ray_failure(printed: str, code: int = 1) -> str:
-    """What Flyte says of a Ray job that ended with an exit code (plugins/k8s/ray/ray.go; Ray's job_manager.py)."""
+    """Flyte's message for a Ray job that failed with an exit code (plugins/k8s/ray/ray.go; Ray's job_manager.py)."""
     ended = f"Job entrypoint command failed with exit code {code}, last available logs (truncated to 20,000 chars):\n{printed}"
     return f"Failed to run Ray job r20260102-030405-abcd-47g46j4hcx8zqx6ke0w1x7v3b-0 with error: [AppFailed] {ended}"
 
 
 @dataclass
 class FakeFlyte:
-    """Answers of one Flyte service; `asked` has every request, `bundles` what was put."""
+    """The responses of one Flyte service; `asked` contains every request, `bundles` the uploads."""
 
     actions: list[Action] = field(default_factory=lambda: [Action("a0")])
     logs: dict[str, list[str]] = field(default_factory=dict)
     refusals: dict[str, ConnectError] = field(default_factory=dict)
-    """Name of a call -> what it is refused with."""
+    """Name of a call -> the error that it returns."""
     silent: set[str] = field(default_factory=set)
     """Names of calls that are never answered."""
     script: list[list[Action]] = field(default_factory=list)
-    """What `actions` become, one entry each time that they are listed."""
+    """New values of `actions`, one for each time that they are listed."""
     asked: list[tuple[str, Any]] = field(default_factory=list)
     times: list[tuple[str, float]] = field(default_factory=list)
-    """When each call came, by the monotonic clock."""
+    """Time of each call, by the monotonic clock."""
     headers: list[dict[str, str]] = field(default_factory=list)
     bundles: dict[str, bytes] = field(default_factory=dict)
     put_status: int = 200
@@ -115,7 +115,7 @@ class FakeFlyte:
             thread.join()
 
     def requests(self, call: str) -> list[Any]:
-        """What was asked by calls of that name."""
+        """The requests of all calls of that name."""
         return [request for name, request in self.asked if name == call]
 
     async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
@@ -147,7 +147,7 @@ class FakeFlyte:
         )
 
     async def note(self, call: str, request: Any) -> None:
-        """Keep the request; refuse it, or never answer it, where the test says so."""
+        """Store the request; reject it or never answer it, if the test asks for that."""
         self.asked.append((call, request))
         self.times.append((call, time.monotonic()))
         if call in self.silent:
@@ -156,14 +156,14 @@ class FakeFlyte:
             raise self.refusals[call]
 
     def action(self, digest: str) -> Action:
-        """The action that Flyte calls so."""
+        """The action with this name in Flyte."""
         matching = [action for action in self.actions if action.digest == digest]
         if not matching:
             raise ConnectError(Code.NOT_FOUND, "action not found: action not found")
         return matching[0]
 
     def require_project(self, name: str) -> None:
-        """Refuse what is for a project that is not there."""
+        """Reject a request for a project that does not exist."""
         if name not in self.projects:
             raise ConnectError(Code.NOT_FOUND, f'project "{name}" not found')
 
@@ -285,7 +285,7 @@ def _action(run: Any, action: Action) -> Any:
 
 
 def _listed(run: Any, action: Action) -> Any:
-    """An action in a listing: of its metadata, that of its parent is left."""
+    """An action in a listing, where only its parent remains of its metadata."""
     full = _action(run, action)
     return run_definition.Action(
         id=full.id, metadata=run_definition.ActionMetadata(parent=full.metadata.parent), status=full.status

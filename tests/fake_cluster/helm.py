@@ -1,4 +1,4 @@
-"""A helm that writes down its calls, refuses the release that it is told to, and tells a fake cluster what it uninstalls."""
+"""A fake helm that logs its calls, fails for a chosen release, and tells a fake cluster what it uninstalls."""
 
 import json
 import sys
@@ -24,14 +24,14 @@ print("STATUS: deployed\\nNOTES:\\nnotes of " + name)
 """
 
 UNINSTALL = "/helm/uninstall/"
-"""Path below which it tells what it uninstalls."""
+"""URL path at which it reports what it uninstalls."""
 
 FLYTES, KUBERAYS = "flyte.org/plugin-finalizer", "ray.io/rayjob-finalizer"
 """flyte v2.0.43, executor/pkg/controller/taskaction_controller.go; kuberay v1.7.0, controllers/ray/utils/constant.go."""
 
 
 def uninstall(server: ApiServer, release: str) -> str:
-    """What `helm uninstall` does to a cluster; its last word where it fails.
+    """Do what `helm uninstall` does to a cluster; returns its error message if it fails.
 
     Deployment and resource definition of Flyte are deleted together: then nobody takes the finalizers off its actions, and the
     definition waits for them. KubeRay's definitions are no part of its release.
@@ -49,7 +49,7 @@ def uninstall(server: ApiServer, release: str) -> str:
 
 
 def on_path(folder: Path, cluster: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put it on the PATH, and nothing else; the file that has its calls. `cluster` is the URL of a fake one."""
+    """Make it the only program on the PATH; returns the file with its calls. `cluster` is the URL of a fake cluster."""
     program = folder / "bin" / "helm"
     program.parent.mkdir()
     program.write_text(PROGRAM)
@@ -65,5 +65,5 @@ def recorded(calls: Path) -> list[list[str]]:
 
 
 def refuse(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let it refuse a release; none where the name is empty."""
+    """Make it fail for a release; for none if the name is empty."""
     monkeypatch.setenv("HELM_REFUSES", name)

@@ -1,4 +1,4 @@
-"""The pods that KubeRay makes of a RayJob's cluster, by the rules of ray-project/kuberay v1.7.0.
+"""Builds the pods that KubeRay creates for a RayJob's cluster, by the rules of ray-project/kuberay v1.7.0.
 
 Read in ray-operator/controllers/ray/common/pod.go (`DefaultHeadPodTemplate`, `DefaultWorkerPodTemplate`, `BuildPod`,
 `initLivenessAndReadinessProbe`) at that tag. The rules:
@@ -18,7 +18,7 @@ from typing import Any
 Json = dict[str, Any]
 
 AGENT_PORT = 52365
-"""Where Ray's agent of each node answers /api/local_raylet_healthz (`DefaultDashboardAgentListenPort`)."""
+"""Port of Ray's agent on each node, which serves /api/local_raylet_healthz (`DefaultDashboardAgentListenPort`)."""
 
 _WAIT = {"cpu": "200m", "memory": "256Mi"}
 _WGET = "wget --tries 1 -T {timeout} -q -O- http://localhost:{port}/{path} | grep success"
@@ -52,7 +52,7 @@ def pods(cluster: Json) -> Iterator[Json]:
 
 
 def owner(version: str, kind: str, name: str) -> Json:
-    """The reference by which an object goes with its owner."""
+    """The owner reference, by which an object is deleted with its owner."""
     return {"apiVersion": version, "kind": kind, "name": name, "uid": f"uid-of-{name}", "controller": True}
 
 
@@ -111,7 +111,7 @@ def _shared_memory(spec: Json, ray: Json) -> None:
 
 
 def _variables(ray: Json, address: str, *, head: bool) -> list[Json]:
-    """`setContainerEnvVars`: some are appended whatever is there, the others where the name is free."""
+    """`setContainerEnvVars`: some variables are always appended, the others only if their name is not used yet."""
 
     def reference(path: str) -> Json:
         return {"valueFrom": {"fieldRef": {"fieldPath": path}}}

@@ -1,4 +1,4 @@
-"""What KubeRay itself refuses of a RayJob that the schema allows: it marks the job as failed, with an event, and starts nothing.
+"""Rules of KubeRay's operator beyond the schema: it marks a RayJob that breaks one as failed, with an event, and starts nothing.
 
 By ray-project/kuberay v1.7.0, ray-operator/controllers/ray/utils/validation.go (`ValidateRayJobMetadata`, `ValidateRayJobSpec`,
 `ValidateRayClusterSpec`), as far as the fields that Flyte sets go.

@@ -1,4 +1,4 @@
-"""A cluster as its HTTP interfaces show it: Kubernetes' API, Flyte's and MLflow's health, a registry.
+"""A fake cluster with its HTTP interfaces: Kubernetes' API, health of Flyte and MLflow, and an image registry.
 
 Answers can be replaced. Paths of the API without an answer of their own are those of an `ApiServer`, where what is created stays.
 """
@@ -53,7 +53,7 @@ def api_version(minor: str) -> dict[str, str]:
 
 
 def healthy() -> dict[str, Any]:
-    """Path -> what is answered: JSON, a text, or a status."""
+    """Path -> response: JSON, text, or a status."""
     default = {"storageclass.kubernetes.io/is-default-class": "true"}
     hard = {"requests.nvidia.com/gpu": "32", "pods": "100"}
     return {
@@ -96,17 +96,17 @@ def healthy() -> dict[str, Any]:
 
 @dataclass
 class FakeCluster:
-    """Answers over real HTTP, all on one port."""
+    """Serves all interfaces over real HTTP on one port."""
 
     answers: dict[str, Any] = field(default_factory=healthy)
     refused_rights: set[str] = field(default_factory=set)
-    """Resources, or resource/subresource, that reviews say no to, with a verb before them or without."""
+    """Resources, or resource/subresource, optionally after a verb, for which access reviews say no."""
     private_registry: bool = False
-    """Whether the registry gives a token to everybody; else it gives none."""
+    """Whether the registry gives tokens to anonymous users."""
     silent: set[str] = field(default_factory=set)
     """Paths that are never answered while the server runs."""
     server: ApiServer = field(default_factory=ApiServer)
-    """What answers where `answers` has nothing."""
+    """Handles requests that are not in `answers`."""
     url: str = ""
     asked: list[str] = field(default_factory=list)
     posted: dict[str, list[Any]] = field(default_factory=dict)
@@ -194,7 +194,7 @@ class FakeCluster:
 
 @contextmanager
 def reachable(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster that the kubeconfig in a directory names, and which a busy machine may answer late."""
+    """A fake cluster with a kubeconfig in a directory, and with timeouts for a busy machine."""
     monkeypatch.setattr(cluster_client, "SECONDS", 300.0)
     with FakeCluster().serving() as fake:
         fake.write_kubeconfig(directory / "kubeconfig", "token")

@@ -1,4 +1,4 @@
-"""What the API server refuses of an object, beyond the types of a schema.
+"""Rules of the API server for objects, beyond the types in a schema.
 
 Kubernetes' own rules are in k8s.io/kubernetes pkg/apis/core/validation/validation.go and k8s.io/apimachinery pkg/util/validation;
 a RayJob is checked by its schema and its lists that are maps, and then by KubeRay itself (`kuberay_rules`).
@@ -17,14 +17,14 @@ from tests.fake_cluster.schemas import duplicates, pod_spec_validator, ray_job_v
 Json = dict[str, Any]
 
 MAX_BYTES = 1_500_000
-"""Of an object in etcd: `--max-request-bytes` is 1.5 MiB by default."""
+"""Largest object in etcd: the default of `--max-request-bytes` is 1.5 MiB."""
 
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 
 
 def refusals(obj: Json, *, restricted: bool = True, operator: bool = True) -> list[str]:
-    """Why the object is refused: by the API server, by Pod Security where `restricted`, and by KubeRay where `operator`."""
+    """Why an object is rejected: by the API server, by Pod Security if `restricted`, and by KubeRay if `operator`."""
     broken = [*metadata_refusals(obj.get("metadata", {}))]
     if obj["kind"] == "Pod":
         broken += pod_refusals(obj["spec"], restricted=restricted)
@@ -37,7 +37,7 @@ def refusals(obj: Json, *, restricted: bool = True, operator: bool = True) -> li
 
 
 def pod_refusals(spec: Json, *, restricted: bool = True) -> list[str]:
-    """Of a pod's spec, whoever makes the pod."""
+    """Broken rules of a pod's spec."""
     validator = pod_spec_validator()
     broken = [*schema_errors(validator, spec), *duplicates(validator.schema, spec, "spec")]
     broken += pod_rules.refusals(spec)
@@ -45,7 +45,7 @@ def pod_refusals(spec: Json, *, restricted: bool = True) -> list[str]:
 
 
 def metadata_refusals(metadata: Mapping[str, Any]) -> Iterator[str]:
-    """Names, labels and annotations of any object."""
+    """Broken rules for names, labels and annotations of any object."""
     name = metadata.get("name") or metadata.get("generateName", "").rstrip("-")
     if not SUBDOMAIN.fullmatch(name) or len(name) > 253:
         yield f"metadata.name: {name!r} is no DNS subdomain of 253 characters at most"
@@ -62,7 +62,7 @@ def metadata_refusals(metadata: Mapping[str, Any]) -> Iterator[str]:
 
 
 def label_key(key: str) -> bool:
-    """Whether a label's key is a name of 63 characters at most, perhaps behind a subdomain and a slash."""
+    """Whether a label's key is a name of at most 63 characters, optionally after a subdomain and a slash."""
     prefix, slash, name = key.rpartition("/")
     return bool(_LABEL_NAME.fullmatch(name)) and len(name) <= 63 and (not slash or bool(SUBDOMAIN.fullmatch(prefix)))
 

@@ -1,4 +1,4 @@
-"""A namespace as `deploy` leaves it, strict about what it admits, and kubelets that start, or cannot start, what it admits."""
+"""A namespace as `deploy` leaves it, with strict admission, and kubelets that start pods or fail to."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Kubelet = Callable[[Json], None]
 
 
 def furnish(server: ApiServer) -> None:
-    """Put the namespace longrun there: restricted, with what the chart makes for pods of tasks."""
+    """Create the namespace longrun: restricted, with the objects of the chart that pods of tasks need."""
     label = {"pod-security.kubernetes.io/enforce": "restricted"}
     server.add({"kind": "Namespace", "metadata": {"name": "longrun", "labels": label}})
     server.add({"kind": "ServiceAccount", "metadata": {"name": "longrun-tasks"}})
@@ -26,7 +26,7 @@ def furnish(server: ApiServer) -> None:
 
 @contextmanager
 def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    """A cluster with such a namespace, which the kubeconfig names, and where nobody is waited for longer than needed."""
+    """A cluster with such a namespace and a kubeconfig, and with short waiting times."""
     monkeypatch.setattr(probe, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(probe, "GRACE_SECONDS", 0.0)
     with reachable(tmp_path, monkeypatch) as fake:
@@ -36,7 +36,7 @@ def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCl
 
 
 def answering(server: ApiServer, answers: list[dict[str, str]] | str) -> Kubelet:
-    """A kubelet whose pods print the answers, or a text, and end."""
+    """A kubelet whose pods print the answers, or a text, and exit."""
     text = answers if isinstance(answers, str) else "a warning of a library\n" + json.dumps(answers) + "\n"
 
     def start(pod: Json) -> None:
@@ -57,7 +57,7 @@ def waiting(reason: str, message: str) -> Kubelet:
 
 
 def unscheduled(message: str) -> Kubelet:
-    """A scheduler that finds no node."""
+    """A scheduler that finds no node for a pod."""
 
     def start(pod: Json) -> None:
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
@@ -67,7 +67,7 @@ def unscheduled(message: str) -> Kubelet:
 
 
 def with_event(server: ApiServer, reason: str, message: str) -> Kubelet:
-    """A kubelet that says what it does, and gets no further."""
+    """A kubelet that writes an event and then gets stuck."""
 
     def start(pod: Json) -> None:
         creating: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}

@@ -1,4 +1,4 @@
-"""What Kubernetes refuses of a pod's spec, as far as pods of ours go.
+"""Kubernetes' rules for a pod's spec, as far as our pods use it.
 
 `ValidatePodSpec` in k8s.io/kubernetes pkg/apis/core/validation/validation.go.
 """
@@ -23,7 +23,7 @@ _FACTORS |= {
 
 
 def quantity(text: object) -> Decimal:
-    """An amount of a resource as a number. Raises `ValueError` for what is none."""
+    """An amount of a resource as a number. Raises `ValueError` for an invalid amount."""
     match = _QUANTITY.fullmatch(str(text))
     if not match:
         raise ValueError(f"{text!r} is no quantity")

@@ -1,4 +1,4 @@
-"""The pod standard `restricted`, as the admission of Kubernetes 1.36 takes it.
+"""The Pod Security Standard `restricted`, as Kubernetes 1.36 checks it.
 
 https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted; k8s.io/pod-security-admission policy/check_*.go
 """
@@ -13,7 +13,7 @@ _PROFILES = {"RuntimeDefault", "Localhost"}
 
 
 def violations(spec: Mapping[str, Any]) -> list[str]:
-    """What the standard refuses of a pod's spec."""
+    """The rules of the standard that a pod's spec breaks."""
     pod = spec.get("securityContext") or {}
     broken = [field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field)]
     broken += [f"volume {volume['name']}" for volume in spec.get("volumes", []) if not _VOLUMES & set(volume)]

@@ -1,4 +1,4 @@
-"""The RayJob that Flyte's Ray plugin makes of a serialised task, by the rules of flyteorg/flyte v2.0.43.
+"""Builds the RayJob that Flyte's Ray plugin creates for a serialised task, by the rules of flyteorg/flyte v2.0.43.
 
 Read in flyteplugins/go/tasks/plugins/k8s/ray/ray.go (`BuildResource`, `constructRayJob`, `build…PodTemplate`) and
 flyteplugins/go/tasks/pluginmachinery/flytek8s/pod_helper.go (`MergeOverlayPodSpecOntoBase`) at that tag. The rules:
@@ -30,14 +30,14 @@ from tests.fake_cluster.flyte_pods import (
 )
 
 MAX_NAME = 47
-"""Of a RayJob: KubeRay's own limit, which Flyte keeps."""
+"""Longest name of a RayJob: KubeRay's limit, which Flyte respects."""
 
 _PORTS = {"redis": 6379, "head": 10001, "dashboard": 8265}
 _SUBMITTER_RESOURCES = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "500m", "memory": "200Mi"}}
 
 
 def ray_job(task: Json, execution: Execution | None = None, settings: Settings | None = None) -> Json:
-    """The RayJob of `task`, which `serialise` gave, as it is sent to Kubernetes."""
+    """The RayJob of a task from `serialise`, as it is sent to Kubernetes."""
     execution, settings = execution or Execution(), settings or settings_of_the_chart()
     metadata, spec, position = pod_spec(task, execution, settings)
     custom, ray = task["custom"], settings.ray
@@ -80,7 +80,7 @@ def merged(base: Any, over: Any) -> Any:
 
 
 def overlaid(base: Json, group: Json) -> Json:
-    """`MergeOverlayPodSpecOntoBase`: containers by name, those of the base alone."""
+    """`MergeOverlayPodSpecOntoBase`: merges containers by name, only those that the base has."""
     result: Json = merged(base, group)
     for kind in ("containers", "initContainers"):
         over = {container["name"]: container for container in group.get(kind, [])}

@@ -1,4 +1,4 @@
-"""What a role of the chart allows, as the API server takes it."""
+"""Evaluates the chart's roles as the API server does."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Serialised tasks as `serialise` gives them, as small as the rules of a cluster allow."""
+"""Minimal serialised tasks, in the form of `serialise`, that a cluster accepts."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"
 
 
 def container(name: str, **more: Any) -> Json:
-    """A container that a restricted namespace takes."""
+    """A container that a restricted namespace accepts."""
     resources = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
     return {"name": name, "image": "r/i@sha256:1", "securityContext": RESTRICTED, "resources": resources, **more}
 
@@ -20,7 +20,7 @@ def spec(primary: Json, **more: Any) -> Json:
 
 
 def task(primary: Json, groups: Json | None = None, *, workers: int = 2, **more: Any) -> Json:
-    """A task: its own pod, and for Ray (`groups` is given) what the pods of head and workers say beyond it."""
+    """A task with its own pod, and for Ray (if `groups` is given) the templates of head and workers."""
     head = {"rayStartParams": {"num-cpus": "0"}, "k8sPod": {"podSpec": (groups or {}).get("head", {})}}
     group = {"groupName": "workers", "replicas": float(workers), "k8sPod": {"podSpec": (groups or {}).get("workers", {})}}
     cluster = {"headGroupSpec": head, "workerGroupSpec": [group] if workers else []}

@@ -1,4 +1,4 @@
-"""KubeRay's schema of a RayJob, as strict as the API server takes it: unknown fields, and lists that are maps by a key.
+"""KubeRay's schema of a RayJob, as strict as in the API server: rejects unknown fields, and duplicates in lists that are maps.
 
 The file is the `openAPIV3Schema` of ray.io/v1 (see `tests/schemas/README.md`); its pod templates are Kubernetes' own.
 """
@@ -19,13 +19,13 @@ POD_SPEC = ("spec", "rayClusterSpec", "headGroupSpec", "template", "spec")
 
 @functools.cache
 def ray_job_validator() -> Draft202012Validator:
-    """Of RayJob, ray.io/v1."""
+    """The schema of RayJob, ray.io/v1."""
     return Draft202012Validator(strict(_published()))
 
 
 @functools.cache
 def pod_spec_validator() -> Draft202012Validator:
-    """Of the spec of a pod: the same for Ray's head, workers and every other pod."""
+    """The schema of a pod's spec, the same for Ray's head, workers and every other pod."""
     schema = strict(_published())
     for name in POD_SPEC:
         schema = schema["properties"][name]
@@ -48,12 +48,12 @@ def strict(schema: Any) -> Any:
 
 
 def schema_errors(validator: Draft202012Validator, value: Any) -> list[str]:
-    """What the schema refuses, one line each."""
+    """Violations of the schema, one line each."""
     return [_line(error) for error in validator.iter_errors(value)]
 
 
 def duplicates(schema: Any, value: Any, where: str = "") -> Iterator[str]:
-    """Entries of lists that the schema takes as maps or sets (`x-kubernetes-list-type`), where two have one key."""
+    """Duplicate entries of lists that the schema defines as maps or sets (`x-kubernetes-list-type`)."""
     if isinstance(value, list):
         yield from _twice(schema, value, where)
         for index, entry in enumerate(value):

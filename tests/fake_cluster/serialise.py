@@ -1,4 +1,4 @@
-"""Prints as JSON every task of the pipeline as Flyte gets it, in the environment of this process, and what that loaded."""
+"""Prints as JSON every task of the pipeline as serialised for Flyte in this process's environment, and the modules it loaded."""
 
 import json
 import sys
