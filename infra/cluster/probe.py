@@ -63,8 +63,8 @@ def ask_inside(cluster: ClusterClient) -> Inside:
     """Start the pod, wait for its answers and delete it; returns the answers.
 
     Raises:
-        StillPulling: its image takes longer than `START_SECONDS`. ClusterError: the API rejects the pod, or it does not start or
-        exits without answers; with Kubernetes' message.
+        StillPulling: its image takes longer than `START_SECONDS`.
+        ClusterError: the API rejects the pod, or it does not start or exits without answers; with Kubernetes' message.
     """
     _sweep(cluster)
     name = f"{cluster.profile.release}-doctor-{uuid.uuid4().hex[:8]}"

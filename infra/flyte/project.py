@@ -35,8 +35,8 @@ def ensure_project(profile: Profile) -> bool:
     """Create the profile's project if it is missing; returns whether it was created.
 
     Raises:
-        LoginRefused: the project is missing, and this user may not create it. ClusterError: Flyte cannot be reached, or rejects
-        the request.
+        LoginRefused: the project is missing, and this user may not create it.
+        ClusterError: Flyte cannot be reached, or rejects the request.
     """
     return FlyteService(profile).ask(make_missing(profile))
 

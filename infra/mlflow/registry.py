@@ -65,7 +65,8 @@ def resolve(tracking_uri: str, model: str) -> Version:
     """The version that `model` refers to: `name` (its newest version), `name/version` or `name@alias`.
 
     Raises:
-        ConfigError: `model` has another form. MissingArtifact: the model, version or alias does not exist.
+        ConfigError: `model` has another form.
+        MissingArtifact: the model, version or alias does not exist.
     """
     name, separator, rest = model.partition("@") if "@" in model else model.partition("/")
     if not name or (separator and not rest) or (separator == "/" and not rest.isdigit()):

@@ -57,8 +57,7 @@ def ask(
     *,
     recover: "Callable[[MlflowClient], Result | None] | None" = None,
 ) -> Result:
-    """The result of `call`, retried while MLflow does not answer; `recover` finds the result of an attempt whose response was
-    lost.
+    """The result of `call`, retried while MLflow does not answer; `recover` finds the result if only the response was lost.
 
     Raises:
         TrackingError: MLflow rejects the request, or does not answer in time.

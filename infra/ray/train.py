@@ -51,8 +51,9 @@ class RayLauncher:
         whether more fit, and then restarts all of them.
 
         Raises:
-            ConfigError: the cluster has too few CPUs for the workers. LongrunError: whatever the work raised. TrainingError:
-            workers were lost more than `max_failures` times in a row without completing another step.
+            ConfigError: the cluster has too few CPUs for the workers.
+            LongrunError: whatever the work raised.
+            TrainingError: workers were lost more than `max_failures` times in a row without completing another step.
         """
         started = time.time()
         group = group_for(self._config(workers, min_workers or workers))

@@ -74,8 +74,8 @@ def find_branch_on_cluster(settings: Settings, runs: Sequence[str], at: str) -> 
     """As `find_branch`, in a driver's pod: from the first of `runs` on this cluster that has finished pretraining.
 
     Raises:
-        ConfigError: no run has finished pretraining, or the first that has lacks a training state at that step. StoreError: the
-        store cannot be reached.
+        ConfigError: no run has finished pretraining, or the first that has lacks a training state at that step.
+        StoreError: the store cannot be reached.
     """
     known = (stored_journal(settings.artifact_root, run, settings.home / "parents") for run in runs)
     journal = next((journal for journal in known if journal.find("pretraining")), None)

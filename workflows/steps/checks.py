@@ -17,9 +17,11 @@ def check(module: str, limits: type, artifact: Any, *, name: str = "", **others:
     Its name is `check_` and the module's name. Assign it to a variable of the same name, because Flyte looks it up by that.
 
     Args:
-        module: the module with the check; the step runs again if code that this module reaches has changed. limits: the class of
-        the limits. artifact: the kind of the checked artifact; annotated with `only(…)` if the check needs only some files. name:
-        the step's name, if several steps share a module. others: the kinds of further inputs of the check, by parameter name.
+        module: the module with the check; the step runs again if code that this module reaches has changed.
+        limits: the class of the limits.
+        artifact: the kind of the checked artifact; annotated with `only(…)` if the check needs only some files.
+        name: the step's name, if several steps share a module.
+        others: the kinds of further inputs of the check, by parameter name.
     """
 
     def function(limits: Any, **inputs: Any) -> Component:

@@ -86,7 +86,7 @@ def arguments_of(
 
     Raises:
         TypeError: the component has a required parameter that a step does not offer, or ignores an input of a step without
-        `work`.
+            `work`.
     """
     bound = component.keywords if isinstance(component, functools.partial) else {}
     wanted = {name: value for name, value in inspect.signature(component).parameters.items() if name not in bound}

@@ -18,7 +18,8 @@ def journal_of(settings: Settings, run: str) -> Journal:
     """The journal of a run, by its id, a unique prefix of it, or `latest`; from a cluster if `settings` name a profile.
 
     Raises:
-        ConfigError: no run matches, or several do. StoreError: the cluster's store cannot be reached.
+        ConfigError: no run matches, or several do.
+        StoreError: the cluster's store cannot be reached.
     """
     if not settings.profile:
         return find_journal(settings.runs, run)

@@ -18,8 +18,8 @@ def walk(
 
     Raises:
         MissingArtifact, DamagedArtifact, NewerFormat, StoreError: a manifest cannot be read; the message names it and the
-        artifact that was made from it. If `broken` is given, the message is stored there by URI instead, and the artifact is
-        skipped.
+            artifact that was made from it. If `broken` is given, the message is stored there by URI instead, and the artifact is
+            skipped.
     """
     waiting, seen = deque((root, "") for root in roots), set[str]()
     while waiting:

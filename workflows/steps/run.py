@@ -113,7 +113,7 @@ class Order:
 
     @property
     def remote_scratch(self) -> "RemoteScratch | None":
-        """The same as a folder in a bucket, which outlives this machine; None if the store is on this machine."""
+        """A folder for checkpoints in the bucket, deleted like `scratch`; None if the store is on this machine."""
         return self.store.remote_scratch(self.step, self.cache_key)
 
     @property

@@ -14,7 +14,7 @@ def value_of(store: "ArtifactStore", artifact: Artifact, kind: type[Value]) -> V
     """Read the file of type `kind` in an artifact.
 
     Raises:
-        MissingArtifact: the artifact has no such file, because an older longrun made it. DamagedArtifact: the artifact's digest
-        or the file differs, or the file cannot be parsed.
+        MissingArtifact: the artifact has no such file, because an older longrun made it.
+        DamagedArtifact: the artifact's digest or the file differs, or the file cannot be parsed.
     """
     return kind.read(store.local(artifact, only=(kind.NAME,)))
