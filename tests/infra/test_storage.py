@@ -268,7 +268,7 @@ def test_a_deleted_artifact_leaves_no_object_and_no_copy(store: ObjectArtifactSt
 
 
 def test_a_missing_bucket_is_refused_before_the_work(store: ObjectArtifactStore) -> None:
-    with pytest.raises(StoreError, match=r"^s3://absent/x/artifacts/curation: NoSuchBucket; look at"):
+    with pytest.raises(StoreError, match=r"^s3://absent/x/artifacts/curation: NoSuchBucket; check"):
         publish(replace(store, root="s3://absent/x"))
 
 

@@ -338,7 +338,7 @@ def test_a_bundle_that_cannot_be_stored_is_named_without_its_signature(profile: 
 
 def test_a_refused_run_is_remembered_as_one_that_never_started(home: Path, flyte: FakeFlyte) -> None:
     flyte.refusals[CREATE] = ConnectError(Code.PERMISSION_DENIED, "user may not")
-    assert "refuses: user may not" in refused(home)
+    assert "refused the request: user may not" in refused(home)
     assert "refused" in reading(home, "runs")[1]
     assert "was not started: " in reading(home, "status", "latest")[1]
 
@@ -349,7 +349,7 @@ def test_an_image_that_its_registry_has_not_stops_the_submission_before_flyte_is
     registry.answers[f"/v2/longrun/train/manifests/sha256:{'1' * 64}"] = 404
     line = refused(home)
     assert f"{registry.host}/longrun/train@sha256:1111" in line
-    assert "make images, push them" in line
+    assert "push the images with make push" in line
     assert flyte.asked == []
 
 
