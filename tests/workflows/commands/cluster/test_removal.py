@@ -191,7 +191,7 @@ def test_after_an_interruption_anywhere_the_same_command_ends_clean(
     for name in ("flyte", "kuberay", "longrun"):
         fake_helm.refuse(name, monkeypatch)
         code, text = remove(home)
-        assert (code, f"helm uninstall {name}: Error" in text) == (1, True)
+        assert (code, f"helm uninstall {name} failed: Error" in text) == (1, True)
     path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/flyte-webhook"
     cluster.answers[path] = 403
     cluster.server.add(made("MutatingWebhookConfiguration", "flyte-webhook", webhooks=[webhook("longrun")]))
