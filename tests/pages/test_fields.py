@@ -14,9 +14,14 @@ _STAGES = "|".join(field.name for field in dataclasses.fields(Recipe) if field.n
 _FIELD = re.compile(rf"`(?:--set )?'?((?:{_STAGES})(?:\.[a-z_0-9]+)+)(=[^`]*?)?'?`")
 
 
+OTHERS = {"tokenizer.ggml.pre": "a key of GGUF files"}
+"""What looks like a field of a recipe and is none."""
+
+
 def fields_in(text: str) -> list[tuple[str, str]]:
-    """Paths of fields in code of a page, each with `=VALUE` where it is set; no modules."""
-    return [(path, value) for path, value in _FIELD.findall(text) if not path.endswith((".py", ".md"))]
+    """Paths of fields in code of a page, each with `=VALUE` where it is set; no files."""
+    matches = _FIELD.findall(text)
+    return [(path, value) for path, value in matches if path not in OTHERS and not path.endswith((".py", ".md", ".json"))]
 
 
 def unknown(fields: list[tuple[str, str]]) -> list[str]:
@@ -48,6 +53,6 @@ def test_fields_of_a_recipe_that_a_page_names_exist_and_take_the_value(page: Pat
 
 
 def test_a_field_that_does_not_exist_is_noticed() -> None:
-    fields = fields_in("`sft.epoch`, `--set sft.epochs=2`, `curation.sources.0.weight` and `evaluation.py`")
+    fields = fields_in("`sft.epoch`, `--set sft.epochs=2`, `curation.sources.0.weight`, `evaluation.py` and `tokenizer.json`")
     assert fields == [("sft.epoch", ""), ("sft.epochs", "=2"), ("curation.sources.0.weight", "")]
     assert unknown(fields) == ["sft.epoch"]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ ELSEWHERE = {
 }
 """Page -> what runs its blocks."""
 
+NOT_RUN = {"convert_hf_to_gguf": "runs in the folder of llama.cpp, which is not installed"}
+"""Module that a block imports -> why the block is not run."""
+
 
 def blocks(page: Path) -> list[str]:
     """The Python blocks of a page."""
@@ -37,6 +41,7 @@ SNIPPETS = {
     for page in PAGES
     if (name := str(page.relative_to(ROOT))) not in ELSEWHERE
     for number, block in enumerate(blocks(page), 1)
+    if not any(f"import {module}\n" in block for module in NOT_RUN)
 }
 
 
@@ -59,6 +64,12 @@ def _run(block: str) -> dict[str, Any]:
     names: dict[str, Any] = {**vars(alignment), **vars(curation), **vars(evaluation), "replace": replace, "base": tiny()}
     exec(block, names)
     return names
+
+
+@pytest.mark.parametrize("module", NOT_RUN)
+def test_a_block_that_is_not_run_is_on_a_page_and_its_module_is_not_installed(module: str) -> None:
+    assert [page for page in PAGES for block in blocks(page) if f"import {module}\n" in block]
+    assert find_spec(module) is None
 
 
 @pytest.mark.parametrize(("page", "runner"), ELSEWHERE.items())
