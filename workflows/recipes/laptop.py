@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from components.artifacts import ModelShape
 from components.tokenizer.config import TokenizerConfig
+from components.training.config import OptimizerConfig
 from workflows.recipe import Recipe
 from workflows.recipes.smoke import MEGABYTE, smoke
 
@@ -28,9 +29,11 @@ def laptop() -> Recipe:
             batch_size=4,
             sequence_length=512,
             learning_rate=1.5e-3,
+            init_std=0.02,
             warmup_steps=150,
             training=replace(
                 training,
+                optimizer=OptimizerConfig(),
                 micro_batch_tokens=2048,
                 validation_steps=1000,
                 checkpoints=replace(training.checkpoints, seconds=120.0),
@@ -38,7 +41,12 @@ def laptop() -> Recipe:
             max_validation_bytes=100_000,
         ),
         conversations=replace(
-            base.conversations, max_conversations=12_000, max_validation_conversations=500, max_instructions_per_distribution=800
+            base.conversations,
+            max_conversations=12_000,
+            max_validation_conversations=500,
+            max_instructions_per_distribution=800,
+            max_prompt_characters=400,
+            max_answer_characters=400,
         ),
         sft=replace(base.sft, learning_rate=5e-4),
         preference_pairs=replace(base.preference_pairs, max_pairs_per_kind=1200, max_validation_pairs_per_kind=200),

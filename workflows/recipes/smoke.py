@@ -18,11 +18,15 @@ from components.pretraining.config import PretrainingConfig
 from components.registration.config import RegistrationConfig
 from components.scaling.config import ScalingConfig
 from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
-from components.training.config import TrainingConfig
+from components.training.config import OptimizerConfig, TrainingConfig
 from infra.distributions import source_distributions
 from workflows.recipe import Recipe
 
 MEGABYTE = 1_000_000
+
+SMALL_BATCH = OptimizerConfig(beta2=0.98)
+"""AdamW for batches of about two thousand tokens. The half-life of the second moment should be the same number of tokens at every
+batch size (arXiv 2507.07101), so that small batches need a larger beta2 than the paper's 0.95."""
 
 
 def smoke() -> Recipe:
@@ -32,7 +36,7 @@ def smoke() -> Recipe:
         name="smoke",
         description="the whole chain on the text of this Python environment, at most 10 minutes on two cores",
         curation=_curation(distributions),
-        tokenizer=TokenizerConfig(regular_tokens=4081, sample_bytes=12 * MEGABYTE, max_measured_bytes=MEGABYTE),
+        tokenizer=small_vocabulary(1024, sample_bytes=12 * MEGABYTE),
         token_shards=TokenShardsConfig(shard_bytes=8 * MEGABYTE),
         # Far below the budgets that the laws were fitted on: shape, batch and rate are chosen, and the plan shows the law beside.
         scaling=ScalingConfig(compute=None),
@@ -50,6 +54,11 @@ def smoke() -> Recipe:
     )
 
 
+def small_vocabulary(size: int, *, sample_bytes: int) -> TokenizerConfig:
+    """A tokenizer for a small model with `size` embedding rows, 15 of them for special tokens."""
+    return TokenizerConfig(regular_tokens=size - 15, vocab_multiple=64, sample_bytes=sample_bytes, max_measured_bytes=MEGABYTE)
+
+
 def _curation(distributions: tuple[str, ...]) -> CurationConfig:
     return CurationConfig(
         sources=(
@@ -64,15 +73,14 @@ def _curation(distributions: tuple[str, ...]) -> CurationConfig:
 
 def _pretraining() -> PretrainingConfig:
     return PretrainingConfig(
-        shape=ModelShape(n_layer=4, d_model=192, n_head=3, n_kv_head=3, d_ffn=512, vocab_size=4096, context=256),
-        tokens=1_228_800,
-        # 4 sequences at 2e-3 were better than 8 at 4e-3 or 4 at 4e-3, in every domain.
-        batch_size=4,
-        sequence_length=256,
-        learning_rate=2e-3,
-        init_std=0.02,
+        shape=ModelShape(n_layer=4, d_model=128, n_head=2, n_kv_head=2, d_ffn=344, vocab_size=1024, context=192),
+        tokens=3_456_000,
+        batch_size=10,
+        sequence_length=192,
+        learning_rate=2.4e-3,
+        init_std=0.04,
         warmup_steps=60,
-        training=_on_two_cores(TrainingConfig(validation_steps=400)),
+        training=_on_two_cores(TrainingConfig(optimizer=SMALL_BATCH, validation_steps=600)),
         max_validation_bytes=40_000,
     )
 
@@ -80,7 +88,7 @@ def _pretraining() -> PretrainingConfig:
 def _on_two_cores(config: TrainingConfig) -> TrainingConfig:
     """What all trainings of the recipe have in common."""
     checkpoints = replace(config.checkpoints, seconds=30.0)
-    return replace(config, precision="auto", micro_batch_tokens=1024, checkpoints=checkpoints)
+    return replace(config, precision="auto", micro_batch_tokens=2048, checkpoints=checkpoints)
 
 
 def _conversations(distributions: tuple[str, ...]) -> ConversationsConfig:
@@ -88,7 +96,10 @@ def _conversations(distributions: tuple[str, ...]) -> ConversationsConfig:
         distributions=distributions,
         max_conversations=2000,
         max_validation_conversations=300,
-        max_instructions_per_distribution=400,
+        max_instructions_per_distribution=800,
+        # Longer ones would not fit into the context.
+        max_prompt_characters=250,
+        max_answer_characters=250,
     )
 
 
@@ -105,7 +116,7 @@ def _sft() -> SFTConfig:
 def _dpo() -> DPOConfig:
     return DPOConfig(
         # So few pairs teach so small a model something only over several passes.
-        epochs=3,
+        epochs=2,
         beta=0.3,
         learning_rate=2e-4,
         batch_size=16,

@@ -7,9 +7,10 @@ from components.artifacts import ModelShape
 from components.checks.limits import CheckLimits, ConversationsLimits, CorpusLimits, EvaluationLimits, PreferencePairsLimits
 from components.curation.config import CorpusConfig
 from components.evaluation.config import EvaluationConfig
-from components.tokenizer.config import TokenizerConfig, TokenShardsConfig
+from components.tokenizer.config import TokenShardsConfig
+from components.training.config import OptimizerConfig
 from workflows.recipe import Recipe
-from workflows.recipes.smoke import smoke
+from workflows.recipes.smoke import small_vocabulary, smoke
 
 KILOBYTE = 1000
 
@@ -31,18 +32,20 @@ def tiny() -> Recipe:
             corpus=CorpusConfig(validation_share=0.2),
             shard_bytes=1000 * KILOBYTE,
         ),
-        tokenizer=TokenizerConfig(
-            regular_tokens=497, vocab_multiple=64, sample_bytes=500 * KILOBYTE, max_measured_bytes=50 * KILOBYTE
-        ),
+        tokenizer=replace(small_vocabulary(512, sample_bytes=500 * KILOBYTE), max_measured_bytes=50 * KILOBYTE),
         token_shards=TokenShardsConfig(shard_bytes=1000 * KILOBYTE),
         pretraining=replace(
             base.pretraining,
             shape=ModelShape(n_layer=2, d_model=64, n_head=4, n_kv_head=2, d_ffn=256, vocab_size=512, context=256),
             tokens=200 * 4 * 256,
             batch_size=4,
+            sequence_length=256,
             learning_rate=4e-3,
+            init_std=0.02,
             warmup_steps=10,
-            training=replace(training, validation_steps=100, checkpoints=replace(training.checkpoints, steps=50)),
+            training=replace(
+                training, optimizer=OptimizerConfig(), validation_steps=100, checkpoints=replace(training.checkpoints, steps=50)
+            ),
             max_validation_bytes=5 * KILOBYTE,
         ),
         conversations=replace(
