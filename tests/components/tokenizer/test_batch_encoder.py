@@ -14,7 +14,7 @@ from components.tokenizer import batch_encoder
 from components.tokenizer.batch_encoder import BatchEncoder, LibraryEncoder, encoder_of
 from components.tokenizer.special_tokens import EOS, names
 from components.tokenizer.text_tokenizer import TextTokenizer
-from tests.components.tokenizer.hostile import MEGABYTES, TEXTS
+from tests.components.tokenizer.texts import MEGABYTES, TEXTS
 from tests.paths import SHARED
 
 DATA = SHARED / "data"

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models
 from components.tokenizer.compiled_merging import merge, merges_of
 from components.tokenizer.pretokenization import byte_level
 from components.tokenizer.text_tokenizer import TextTokenizer
-from tests.components.tokenizer.hostile import CHARACTERS
+from tests.components.tokenizer.texts import CHARACTERS
 
 
 @pytest.fixture(scope="module")

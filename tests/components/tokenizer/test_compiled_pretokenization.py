@@ -12,7 +12,7 @@ from tokenizers import pre_tokenizers
 from components.tokenizer.compiled_pretokenization import PreTokenizer
 from components.tokenizer.config import SPLITS
 from components.tokenizer.pretokenization import pre_tokenizer
-from tests.components.tokenizer.hostile import TEXTS
+from tests.components.tokenizer.texts import TEXTS
 
 CONTEXTS = "a{0}b {0}c {0}{0} {0}. 中{0}文 1{0}2\t{0}\n{0}x {0} y ש{0}ש {0} ש"
 

@@ -17,7 +17,7 @@ from components.tokenizer.text_tokenizer import FILE, TextTokenizer
 from components.tokenizer.training import train_tokenizer
 from tests.components.tokenizer import llama_cpp
 from tests.components.tokenizer.conftest import CorpusWriter
-from tests.components.tokenizer.scripts import SENTENCES, texts
+from tests.components.tokenizer.texts import SENTENCES, texts
 
 ALL = [text for script in SENTENCES for text in texts(script, 20)]
 
