@@ -102,7 +102,7 @@ def test_a_changed_byte_of_a_manifest_or_a_file_is_found(home: Settings, artifac
 def test_a_changed_source_is_found(home: Settings, artifacts: dict[str, Artifact]) -> None:
     (home.home.parent / "notes.jsonl.gz").write_bytes(b"other")
     (difference,) = verify_model(home, "small").differences[artifacts["curation"].uri]
-    assert difference.startswith("raw notes.jsonl.gz")
+    assert difference.startswith("raw file notes.jsonl.gz")
     assert difference.endswith("has changed: its sha256 differs")
 
 

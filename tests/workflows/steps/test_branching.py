@@ -146,7 +146,7 @@ def test_a_branch_says_its_parent_and_needs_the_same_data(home: Settings, finish
     assert branch_figures(run) == {"branched_from": expected}
     require_same_data(run, token_shards=INPUTS["token_shards"], tokenizer=INPUTS["tokenizer"])
     other = replace(INPUTS["token_shards"], content=64 * "0")
-    with pytest.raises(ConfigError, match=r"token shards 000000000000: run .* learned from tttttttttttt"):
+    with pytest.raises(ConfigError, match=r"token shards 000000000000 differs: run .* used tttttttttttt"):
         require_same_data(run, token_shards=other)
 
 

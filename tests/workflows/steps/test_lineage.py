@@ -146,4 +146,4 @@ def test_a_missing_raw_file_is_named(store: CountedStore, tmp_path: Path, raw: P
     (raw / "a.txt").unlink()
     count, (difference,) = raw_differences(store, artifact, store.manifest(artifact.uri))
     assert count == 1
-    assert difference.startswith(f"raw mine/a.txt, read from {raw / 'a.txt'}: ")
+    assert difference.startswith(f"raw file mine/a.txt, read from {raw / 'a.txt'}: ")
