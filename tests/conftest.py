@@ -1,15 +1,19 @@
 """What every test shares: quiet dependencies, steady property tests, one Ray for all, and servers for a module."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 from components.extensions import unpack_below
 from infra.variables import numba_cache, quieten, set_variable
 from tests import servers
+from tests.end_to_end.commands import ran
 
 # Threads that wait by spinning take the processors from the other test process.
 set_variable("GOMP_SPINCOUNT", "0")
@@ -39,6 +43,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.get_closest_marker("ray") is None, item.path in makers and item.path != makers[0]
 
     items.sort(key=turn)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after `longrun run tiny`, not to be changed. Test processes beside one another share it."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = shared / "chain"
+    with FileLock(shared / "chain.lock"):
+        if not (root / "finished").exists():
+            _run(root)
+    return root / "home"
+
+
+def _run(root: Path) -> None:
+    shutil.rmtree(root, ignore_errors=True)
+    for name in ("user", "temporary"):
+        (root / name).mkdir(parents=True)
+    # pytest's directory for temporary files has too long a name for Ray's sockets
+    environment = {**os.environ, "HOME": str(root / "user"), "TMPDIR": str(root / "temporary")}
+    ran("run", "tiny", home=root / "home", environment=environment)
+    (root / "finished").touch()
 
 
 @pytest.fixture(scope="session", autouse=True)

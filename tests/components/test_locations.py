@@ -141,7 +141,7 @@ def test_a_checkpoint_in_a_bucket_has_the_files_that_are_read_and_a_fingerprint(
     assert not folder.exists()
     bucket.put_object(Bucket="crawl", Key="model/config.json", Body=b"{}")
     assert checkpoint_fingerprint("s3://crawl/model") != before
-    with pytest.raises(MissingArtifact, match=r"s3://crawl/nothing: no config"):
+    with pytest.raises(MissingArtifact, match=r"s3://crawl/nothing: no JSON or safetensors files"):
         checkpoint_fingerprint("s3://crawl/nothing")
 
 

@@ -64,7 +64,7 @@ def test_it_says_how_much_of_the_processors_time_was_not_training(judged: tuple[
     (said,) = events(home, "overhead")
     assert said["ratio"] == pytest.approx(said["wall_seconds"] * said["workers"] / said["core_seconds"])
     assert said["ratio"] > 1
-    assert re.search(r"2 workers trained for .* overhead \d\.\d{3}", shown)
+    assert re.search(r"2 workers trained for .*: \d\.\d{3} s of worker time per second of training", shown)
 
 
 def test_every_training_is_an_input_of_the_table_and_the_predicted_one_joins_it(judged: tuple[Path, str]) -> None:

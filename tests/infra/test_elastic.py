@@ -42,7 +42,7 @@ def test_as_many_workers_as_there_is_room_for_begin_where_fewer_are_enough(launc
 
 
 def test_fewer_workers_than_are_enough_are_refused(launcher: Any) -> None:
-    with pytest.raises(ConfigError, match="3 workers of 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
+    with pytest.raises(ConfigError, match="3 workers with 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
         launcher.launch(rank_of, "", workers=4, min_workers=3, metrics=RecordedMetrics())
 
 

@@ -71,5 +71,5 @@ def test_what_never_answers_is_given_up() -> None:
 
 def test_without_a_profile_it_says_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CARRIER, raising=False)
-    with pytest.raises(SystemExit, match="runs in a pod"):
+    with pytest.raises(SystemExit, match="runs only in pods"):
         from_inside.main()

@@ -14,13 +14,19 @@ from components.artifacts import OPTIONAL, Conversation, JsonFile, JsonLine, Pre
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat
 from components.evaluation.measure import Measured
 from components.scaling.laws.published import LAWS
+from components.scaling.planning.rates import COSTS, Rates
 from components.tokenizer.special_tokens import SpecialTokens
 from tests.components.artifacts.samples import FILES, FINDINGS, PLAN
+from tests.components.scaling.text_truth import LAW
 from tests.paths import MODULES
 
 VALUES: tuple[JsonFile, ...] = (
     *FILES,
     LAWS["chinchilla"],
+    LAW,
+    Rates(
+        machine={"processor": "x"}, costs=dict.fromkeys(COSTS, 1e-9), load=0.25, micro_batch_tokens=1024, measured=(), held_out=()
+    ),
     SpecialTokens(bos=256, eos=257, pad=258, vocab_size=264, regular_tokens=256),
     Measured(
         bits_per_byte=FINDINGS.bits_per_byte, tasks=FINDINGS.tasks, repetition=FINDINGS.repetition, samples=FINDINGS.samples

@@ -146,7 +146,7 @@ def test_other_shard_sizes_give_the_same_documents_on_the_same_sides(curated: An
 def test_a_source_of_which_nothing_is_kept_says_why(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [prose(1)])
     write_jsonl(tmp_path / "b.jsonl", ["short", "shorter", None])
-    with pytest.raises(SourceError, match=r"b \(.*b\.jsonl\): none of its 3 documents was kept \(1 bad-line, 2 short\)"):
+    with pytest.raises(SourceError, match=r"b \(.*b\.jsonl\): all of its 3 documents were refused \(1 bad-line, 2 short\)"):
         run(config(source(tmp_path / "a.jsonl"), source(tmp_path / "b.jsonl", "web")), tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_a_source_that_another_holds_too_may_vanish_but_a_domain_may_not(tmp_pat
 
 def test_a_compressed_file_of_nothing_holds_no_documents(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(b""))
-    with pytest.raises(SourceError, match=r"a \(.*a\.jsonl\.gz\): holds no documents"):
+    with pytest.raises(SourceError, match=r"a \(.*a\.jsonl\.gz\): no documents of domain"):
         run(config(source(tmp_path / "a.jsonl.gz")), tmp_path)
 
 

@@ -185,7 +185,7 @@ def test_a_sequence_longer_than_the_context_is_refused(run: Any, plan: Path) -> 
 
 def test_another_vocabulary_than_that_of_the_token_shards_is_refused(run: Any, plan: Path) -> None:
     shape = dataclasses.replace(PLAN.shape, vocab_size=128)
-    with pytest.raises(ConfigError, match="vocabulary is 128"):
+    with pytest.raises(ConfigError, match="vocabulary size is 128"):
         run("output", plan=edited_plan(plan, shape=shape))
 
 

@@ -30,5 +30,5 @@ def test_an_error_of_the_clients_is_one_of_ours_in_a_line(site: Profile) -> None
     async def fail() -> None:
         raise ValueError("a\nb")
 
-    with pytest.raises(ClusterError, match=r"Flyte at http://127.0.0.1:\d+: a b; look at it with: longrun doctor --cluster"):
+    with pytest.raises(ClusterError, match=r"Flyte at http://127.0.0.1:\d+: a b; examine the cluster with: longrun doctor"):
         FlyteService(site).ask(fail())

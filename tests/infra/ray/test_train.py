@@ -203,7 +203,7 @@ def test_a_bug_that_comes_again_and_again_ends_the_training_with_its_reason(laun
 
 
 def test_more_workers_than_processors_are_refused_at_once(launcher: Any) -> None:
-    with pytest.raises(ConfigError, match="3 workers of 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
+    with pytest.raises(ConfigError, match="3 workers with 1 CPUs each; allowed: 1 to 2 on 2 CPUs"):
         launcher.launch(described, "", workers=3, metrics=RecordedMetrics())
 
 

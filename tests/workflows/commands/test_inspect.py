@@ -80,5 +80,5 @@ def test_what_is_no_corpus_is_refused_with_what_is_allowed(settings: Settings, t
     with pytest.raises(MissingArtifact):
         find_corpus(settings, "artifacts/curation/none")
     open_journal(settings.runs, "99991231-000000-abcd")
-    with pytest.raises(ConfigError, match="has no curation yet"):
+    with pytest.raises(ConfigError, match="has not finished step curation"):
         find_corpus(settings, "latest")

@@ -157,7 +157,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         ),
         "failed",
         "has no rayjobs",
-        "KubeRay operator",
+        "custom resource definitions",
     ),
     "no logs": (
         "rights",
@@ -171,9 +171,15 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         lambda fake: fake.refused_rights.add("nodes"),
         "warning",
         "no right to list nodes everywhere",
-        "observers",
+        "observer role",
     ),
-    "no chart": ("service account", without_account, "failed", "no longrun-tasks in longrun", "install charts/longrun"),
+    "no chart": (
+        "service account",
+        without_account,
+        "failed",
+        "no service account longrun-tasks in longrun",
+        "install charts/longrun",
+    ),
     "hidden account": (
         "service account",
         replaced(ACCOUNT, 403),
@@ -186,14 +192,14 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         replaced("/apis/storage.k8s.io/v1/storageclasses", listing()),
         "warning",
         "no default",
-        "mark one",
+        "mark a storage class as default",
     ),
     "classes refused": (
         "storage class",
         replaced("/apis/storage.k8s.io/v1/storageclasses", 403),
         "failed",
         "answered 403",
-        "observers",
+        "observer role",
     ),
     "no claim": ("checkpoint claim", replaced(CLAIM, 404), "failed", "no claim checkpoints", "storage.checkpoints"),
     "pending claim": (
@@ -208,7 +214,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         replaced("/api/v1/nodes", listing(node("x", "NVIDIA-H200", 8))),
         "failed",
         "0 on ready nodes",
-        "add nodes",
+        "add GPU nodes",
     ),
     "gpus taken": (
         "gpus",
@@ -217,8 +223,8 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         "8 on ready nodes, 5 free",
         "waits",
     ),
-    "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answered 403", "observers"),
-    "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "16 free, counting pods of longrun alone", ""),
+    "nodes refused": ("gpus", replaced("/api/v1/nodes", 403), "failed", "answered 403", "observer role"),
+    "pods of others hidden": ("gpus", replaced("/api/v1/pods", 403), "ok", "16 free (counting only pods in longrun)", ""),
     "no quota": ("quota", replaced(QUOTAS, listing()), "warning", "longrun has no quota", "quota.hard"),
     "small quota": (
         "quota",
@@ -231,7 +237,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
     "flyte elsewhere": ("flyte", replaced("/healthz", 404), "failed", "answered 404", "endpoint"),
     "mlflow down": ("mlflow", replaced("/health", 502), "failed", "answered 502", "mlflow_uri"),
     "older mlflow": ("mlflow", replaced("/version", "2.0.0"), "warning", "version 2.0.0", "clients have"),
-    "mlflow wants a user": ("mlflow", replaced("/version", 401), "ok", "to users alone", ""),
+    "mlflow wants a user": ("mlflow", replaced("/version", 401), "ok", "only to logged-in users", ""),
     "no image": ("image: core", replaced(CORE_IMAGE, 404), "failed", "is not in the registry", "make push"),
     "private registry": (
         "image: core",

@@ -197,7 +197,7 @@ def test_a_worker_is_one_of_a_step_on_a_cluster(home: Path, running: str) -> Non
 
     assert "longrun logs RUN STEP --worker N" in reading(home, "logs", running, "--worker", "1")[1]
     open_journal(Settings(home=home).runs, "20260102-030405-beef").write("run", recipe="tiny")
-    assert "about runs on a cluster" in reading(home, "logs", "20260102-030405-beef", "sft", "--worker", "1")[1]
+    assert "is for runs on a cluster" in reading(home, "logs", "20260102-030405-beef", "sft", "--worker", "1")[1]
 
 
 def test_the_logs_of_a_failed_run_of_this_machine_end_with_its_exit_code_too(home: Path) -> None:
