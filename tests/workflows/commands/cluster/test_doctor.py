@@ -178,7 +178,7 @@ CASES: dict[str, tuple[str, Callable[[FakeCluster], None], str, str, str]] = {
         without_account,
         "failed",
         "no service account longrun-tasks in longrun",
-        "install charts/longrun",
+        "longrun deploy",
     ),
     "hidden account": (
         "service account",
