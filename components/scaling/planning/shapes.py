@@ -79,15 +79,15 @@ def small_shapes(vocab_size: int, sequence_length: int, aspect: tuple[float, flo
                 d_model=width,
                 n_head=heads,
                 n_kv_head=heads,
-                d_ffn=math.ceil(8 * width / 3 / 32) * 32,
+                d_ffn=d_ffn(width, 32),
                 vocab_size=vocab_size,
                 context=sequence_length,
             )
 
 
-def d_ffn(d_model: int) -> int:
-    """8/3 d_model, rounded up to a multiple of 256: 11 008 and 22 016 for the paper's widths."""
-    return math.ceil(8 * d_model / 3 / 256) * 256
+def d_ffn(d_model: int, multiple: int = 256) -> int:
+    """8/3 d_model, rounded up to a multiple, by default of 256: 11 008 and 22 016 for the paper's widths."""
+    return math.ceil(8 * d_model / 3 / multiple) * multiple
 
 
 def _depths(wanted: float, single: float, double: float, stages: int) -> tuple[int, int]:

@@ -206,7 +206,7 @@ def _candidate(
         steps=steps,
         length=length,
         tokens_per_second=rate,
-        bits=loss.E + loss.A / scale**loss.alpha + loss.B / (steps * batch_size * length) ** loss.beta,
+        bits=loss.at(scale, steps * batch_size * length),
     )
 
 
