@@ -1,6 +1,7 @@
-"""Stores the events of runs on a cluster next to the artifacts, because the pod of a step is deleted soon after it ends.
+"""Stores the events and series of runs on a cluster next to the artifacts, because a step's pod is deleted soon after it ends.
 
 runs/RUN/POD.jsonl       the events of one pod, one per line
+series/RUN/STEP.jsonl    the series of a training, one line per step (`components.series`)
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from infra.bucket import Bucket
 
-FOLDER = "runs"
+FOLDER, SERIES = "runs", "series"
 
 _THREADS = 16
 """Small objects that are downloaded in parallel."""
@@ -18,7 +19,10 @@ _THREADS = 16
 
 @dataclass(frozen=True)
 class RunEvents:
-    """The events of all runs whose artifacts are at `root`, a URL. Every method except `offer` raises `StoreError`."""
+    """The events and series of all runs whose artifacts are at `root`, a URL.
+
+    Every method except `offer` and `offer_series` raises `StoreError`.
+    """
 
     root: str
 
@@ -26,6 +30,14 @@ class RunEvents:
         """Store a pod's events so far, without retries so that a run does not wait; returns the error message, or an empty
         string."""
         return self._bucket.offer(f"{FOLDER}/{run}/{pod}.jsonl", lines)
+
+    def offer_series(self, run: str, step: str, lines: bytes) -> str:
+        """Store the series of a training so far, as `offer` does."""
+        return self._bucket.offer(f"{SERIES}/{run}/{step}.jsonl", lines)
+
+    def series(self, run: str, step: str) -> bytes:
+        """The series of a training; empty if the store has none."""
+        return self._bucket.get(f"{SERIES}/{run}/{step}.jsonl")[0] or b""
 
     def runs(self) -> list[str]:
         """Ids of the runs that have events, oldest first."""

@@ -29,7 +29,7 @@ from components.training.meters import Goodput, Meter
 from components.training.objective import Batch, Batches, Objective, OnIncident, Terms, Validation
 from components.training.parallel.placement import Coordinates, Weights, set_weights
 from components.training.schedule import learning_rate
-from components.training.spikes import WINDOW, is_spike
+from components.training.spikes import NOT_FINITE, SPIKE, WINDOW, is_spike
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Trained:
     history: tuple[Row, ...]
     """One row per step, from 1, including steps before a resume: step, loss, learning_rate, gradient_norm (before clipping),
     tokens (cumulative, over all ranks), the objective's figures, and validation figures in the steps where they were measured.
-    A skipped step has no gradient_norm. Contains no times, so it is equal for equal inputs, and the same on all ranks."""
+    A skipped step has no gradient_norm. Steps with an incident have spike or not_finite, which is 1.
+    Contains no times, so it is equal for equal inputs, and the same on all ranks."""
     resumed_from: int
     """The step of the checkpoint from which this call resumed; 0 if it started from the beginning."""
     measured: Mapping[str, float] = field(default_factory=dict, compare=False)
@@ -272,6 +273,7 @@ class _Run:
         gradient = "not finite" if norm is None else "finite"
         what = f"loss {row['loss']:.4g}, " + (f"gradient {gradient}" if broken else "a spike")
         logger.warning("step %d: %s", row["step"], what)
+        row |= {NOT_FINITE if broken else SPIKE: 1.0}
         if self.spec.on_incident is not None and self.store.rank == 0:
             self.spec.on_incident(int(row["step"]), what)
 

@@ -4,6 +4,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
+SPIKE, NOT_FINITE = "spike", "not_finite"
+"""Names of the figures that are 1 at a step with a loss spike, and at a step with a non-finite loss or gradient."""
+
 WINDOW = 100
 """Number of previous steps that a loss is compared with."""
 

@@ -92,6 +92,10 @@ class Journal:
         """The file with the output of a step and of the libraries that it uses."""
         return self.directory / f"{step}.log"
 
+    def series(self, step: str) -> Path:
+        """The file with the series of a training (`components.series`)."""
+        return self.directory / "series" / f"{step}.jsonl"
+
     @property
     def name(self) -> str:
         """The run's id."""

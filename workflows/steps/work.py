@@ -10,6 +10,7 @@ from components.files import JSON
 from infra.mlflow import tracking
 from workflows.steps import journal, provenance
 from workflows.steps.run import Order
+from workflows.steps.series import StepSeries
 
 if TYPE_CHECKING:
     from components.ports import Launcher, Metrics, RemoteScratch, ShardEngine
@@ -38,8 +39,10 @@ class Work:
     """Measurements that may differ between equal runs, such as seconds and memory."""
     _ports: list[Any] = field(default_factory=list)
     _metrics: tracking.StepMetrics = field(init=False)
+    _series: StepSeries = field(init=False)
 
     def __post_init__(self) -> None:
+        self._series = StepSeries(self.order.run.journal, self.order.step)
         self._metrics = tracking.StepMetrics(self.order.run.tracking_uri, self.mlflow_run)
 
     @property
@@ -110,11 +113,15 @@ class Work:
         return port
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Log metrics of a training step to MLflow; steps repeated by a restarted worker are skipped."""
-        self._metrics.log(step, values)
+        """Add metrics of a training step to the series of the run, and send what is new in it to MLflow.
+
+        Step 0 has metrics of the whole work, which are not part of a series.
+        """
+        self._metrics.log(step, self._series.append(step, values) if step else values)
 
     def flush(self) -> None:
-        """Send buffered metrics to MLflow."""
+        """Store the series, and send buffered metrics to MLflow."""
+        self._series.flush()
         self._metrics.flush()
 
     def measured(self, values: Mapping[str, float]) -> None:

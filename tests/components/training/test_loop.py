@@ -214,6 +214,7 @@ def test_a_loss_that_is_not_finite_can_be_skipped_without_touching_the_weights(
     )
     assert "loss" not in trained.history[2]
     assert "gradient_norm" not in trained.history[2]
+    assert [row["step"] for row in trained.history if "not_finite" in row] == [3]
     assert trained.history[-1]["loss"] < trained.history[0]["loss"]
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
@@ -293,6 +294,7 @@ def test_a_spike_is_only_reported_unless_the_policy_says_otherwise(training: Tra
     _, trained, _ = training(objective=SpikeAt(69), on_incident=lambda step, reason: incidents.append(step), **LONG)
     assert incidents == [69]
     assert "gradient_norm" in trained.history[68]
+    assert [row["step"] for row in trained.history if row.get("spike") == 1.0] == [69]
 
 
 def test_a_spike_can_stop_training(training: Training) -> None:
