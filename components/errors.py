@@ -4,20 +4,33 @@ Each message says what failed, where, and what is allowed or what to do next.
 """
 
 import difflib
+from enum import IntEnum
 from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command line. Scripts rely on them: `workflows/scripts.md` documents each."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CHECK_FAILED = 3
+    REGISTRATION_REFUSED = 4
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class LongrunError(Exception):
     """Base class of all errors that a user can act on."""
 
-    exit_code: ClassVar[int] = 1
-    """Exit status of the command line: 1 for a failed run, 2 for wrong usage."""
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    """Exit code of a command that ends with this error."""
 
 
 class ConfigError(LongrunError):
     """Invalid configuration value, recipe, stage name or option."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class SourceError(LongrunError):
@@ -83,6 +96,8 @@ class QuotaExceeded(ClusterError):
 class CheckFailed(LongrunError):
     """A critical check between two stages failed."""
 
+    exit_code = ExitCode.CHECK_FAILED
+
 
 class TrainingError(LongrunError):
     """Training cannot start or continue: non-finite loss, a lost worker, or no usable batch."""
@@ -99,11 +114,29 @@ class SupersededAttempt(CheckpointError):
 class RegistrationRefused(LongrunError):
     """The model does not meet the promotion rule."""
 
+    exit_code = ExitCode.REGISTRATION_REFUSED
+
 
 class HomeError(LongrunError):
     """The home directory cannot be used, or another run is using it."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
+
+
+def error_named(kind: str, message: str) -> LongrunError | None:
+    """The error of the class named `kind`, with this message; None if longrun has no such class.
+
+    Flyte, journals and logs keep only the name and the message of an error that was raised in another process.
+    """
+    known = globals().get(kind)
+    return known(message) if isinstance(known, type) and issubclass(known, LongrunError) else None
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """The exit code of a command that ends with `error`."""
+    if isinstance(error, LongrunError):
+        return error.exit_code
+    return ExitCode.INTERRUPTED if isinstance(error, KeyboardInterrupt) else ExitCode.FAILED
 
 
 def require(condition: bool, owner: object, field: str, value: object, allowed: str) -> None:

@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from components import errors
 from components.artifacts import Artifact
-from components.errors import ConfigError, LongrunError
+from components.errors import ConfigError, ExitCode, error_named, exit_code_of
 from components.ports.verification import HASHED
 from infra import retry
 from infra.bucket import object_store_endpoint, require_store
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
+from infra.hook import call_hook
 from infra.mlflow.tracking import require_server
 from infra.pod.end import end_in_order
 from infra.settings import Settings, remember, settings, usable_home
@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 
 _FIRST_SECONDS = 10.0
 """Seconds within which the bucket and MLflow must answer before a run starts."""
+
+
+_HOOK_SECONDS = 10.0
+"""Seconds within which the hook must end."""
+
+_HOOK_SECONDS_WHEN_STOPPED = 2.0
+"""Seconds within which the hook must end if the run was interrupted: whoever stops a process waits for its end."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = None) -> Journal:
@@ -128,7 +135,9 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
     branch, uri = options.branch, settings.tracking_uri
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
     stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
-    journal.write("run", recipe=recipe.name, until=options.until, fresh=options.fresh, pid=os.getpid(), **stores, **origin)
+    journal.write(
+        "run", run=journal.name, recipe=recipe.name, until=options.until, fresh=options.fresh, pid=os.getpid(), **stores, **origin
+    )
     with _waits_written_to(journal), output_to(journal.log("run")):
         parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
         own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent}
@@ -136,10 +145,20 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
             yield Run(**own, **stores, options=options)
         except BaseException as error:
             tracking.fail_run(uri, parent)
-            journal.write("finished", failed=True, message=str(error))
+            failure = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code_of(error)}
+            _finish(journal, recipe.name, failed=True, **failure)
             raise
         tracking.finish_run(uri, parent)
-        journal.write("finished", failed=False)
+        _finish(journal, recipe.name, failed=False, exit_code=ExitCode.DONE)
+
+
+def _finish(journal: Journal, recipe: str, **facts: Any) -> None:
+    """Write the end of a run to its journal, and call the user's hook, whose failure does not change how the run ended."""
+    journal.write("finished", **facts)
+    model = next((event["model"] for event in reversed(journal.events()) if event["event"] == "registered"), "")
+    seconds = _HOOK_SECONDS if facts["exit_code"] < ExitCode.INTERRUPTED else _HOOK_SECONDS_WHEN_STOPPED
+    if failure := call_hook({"run": journal.name, "recipe": recipe, "model": model, **facts}, seconds):
+        journal.write("hook_failed", message=failure)
 
 
 def _require_services(settings: Settings) -> None:
@@ -172,10 +191,8 @@ def _waits_written_to(journal: Journal) -> Iterator[None]:
 
 
 def _own(error: Exception) -> Exception:
-    """The exception that a task raised. Flyte reports it by the name of its class, which is looked up in `components.errors`."""
-    kind = getattr(errors, str(getattr(error, "code", "")), None)
-    known = isinstance(kind, type) and issubclass(kind, LongrunError)
-    return kind(str(error)) if known else error  # type: ignore[misc]
+    """The exception that a task raised. Flyte reports it by the name of its class."""
+    return error_named(str(getattr(error, "code", "")), str(error)) or error
 
 
 @environments.driver.task

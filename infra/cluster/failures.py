@@ -8,8 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 
-from components import errors
-from components.errors import ClusterError, ImageMissing, QuotaExceeded, single_line
+from components.errors import ClusterError, ImageMissing, QuotaExceeded, error_named, single_line
 
 MAX_CHARACTERS = 500
 """Longest reason that is shown."""
@@ -68,7 +67,6 @@ _SIGNALS = {
 }
 """Exit codes as a shell reports them, 128 + signal; Ray's job manager reports -signal instead."""
 
-_OURS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.LongrunError)}
 _FATAL = re.compile(r"Fatal Python error: (?P<what>.+)")
 """Printed by Python's faulthandler when a process crashes in native code; stack frames follow."""
 
@@ -162,7 +160,7 @@ def _fatal(lines: Sequence[str]) -> str:
 
 def _exception(lines: Sequence[str]) -> str:
     matches = [match for line in exceptions(lines) if (match := _EXCEPTION.fullmatch(line))]
-    best = [match for match in matches if match["kind"] in _OURS] or matches
+    best = [match for match in matches if error_named(match["kind"], "")] or matches
     return f"{best[-1]['kind']}{best[-1]['what']}" if best else ""
 
 

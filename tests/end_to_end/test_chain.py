@@ -57,7 +57,7 @@ def test_a_changed_config_makes_its_step_and_what_depends_on_it_again(changed: P
 
 def test_a_failed_check_stops_the_run_and_names_expectation_observation_and_page(copy: Path) -> None:
     ended = longrun("run", "tiny", "--set", "checks.corpus.min_validation_documents=100000", home=copy)
-    assert ended.returncode == 1
+    assert ended.returncode == 3
     assert "check corpus failed" in ended.stderr
     assert "validation_documents" in ended.stderr
     page = Path(ended.stderr.rsplit("report: ", 1)[1].strip())

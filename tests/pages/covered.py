@@ -11,6 +11,8 @@ _LADDER = f"{_SWEEP}::test_it_ends_with_a_law_a_prediction_and_a_verdict"
 
 ELSEWHERE = {
     "longrun run mine.py": "end_to_end/test_own_data.py::test_the_readme_s_recipe_trains_on_all_files_and_asks_the_benchmark",
+    "longrun run smoke --json*": "end_to_end/test_scripts.py::"
+    "test_json_prints_only_documented_events_and_ends_with_how_the_run_ended",
     "longrun run recipes/own.py": "end_to_end/test_own_code.py::test_the_page_s_task_is_in_report_and_card_of_a_model",
     "longrun run * --from latest --at 80%": f"{_CHAIN}::test_a_branch_goes_on_from_another_runs_first_stage_and_says_so",
     "longrun run * --set pretraining.start=*": f"{_CHAIN}::test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer",

@@ -51,7 +51,8 @@ def logs(
 ) -> None:
     """Print the events of a run, or the log of one step.
 
-    On a cluster, prints the output of the run's pods until they end. Exits with code 1 if the run has failed, except with --json.
+    On a cluster, prints the output of the run's pods until they end. If the run has failed, exits with its code, except with
+    --json.
     """
     from components.errors import ConfigError
     from workflows.commands.cluster.runs import find_run
@@ -67,6 +68,6 @@ def logs(
         return
     for line in chosen.log_lines(wanted):
         typer.echo(line)
-    if reason := chosen.failure():
-        typer.echo(reason, err=True)
-        raise typer.Exit(1)
+    if failure := chosen.failure():
+        typer.echo(failure.message, err=True)
+        raise typer.Exit(failure.exit_code)

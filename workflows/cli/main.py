@@ -4,12 +4,13 @@ import os
 import sys
 from gc import set_threshold
 from pathlib import Path
+from traceback import format_exception
 from types import TracebackType
 from typing import Annotated
 
 import typer
 
-from components.errors import LongrunError, single_line
+from components.errors import LongrunError, exit_code_of, single_line
 from infra.process_end import run_and_leave
 from workflows.cli import cluster, data, look, models, run, scaling
 from workflows.cli.options import open_command
@@ -52,13 +53,13 @@ def options(
     open_command(context)
 
 
-def _message(error: BaseException) -> tuple[str, int]:
-    """The error in one line, and the exit code: 2 for wrong usage, 1 for a failed run, 130 for Ctrl-C."""
+def _message(error: BaseException) -> str:
+    """The error in one line."""
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; run the same command again to continue", 130
+        return "interrupted; run the same command again to continue"
     if isinstance(error, LongrunError):
-        return single_line(error), error.exit_code
-    return f"unexpected {type(error).__name__}: {single_line(error)} (at {_innermost(error.__traceback__)})", 1
+        return single_line(error)
+    return f"unexpected {type(error).__name__}: {single_line(error)} (at {_innermost(error.__traceback__)})"
 
 
 def _innermost(trace: TracebackType | None) -> str:
@@ -83,13 +84,10 @@ def _run() -> int:
         typer.main.get_command(app)(prog_name="longrun")
     except SystemExit as ended:
         return int(ended.code or 0)
-    except (Exception, KeyboardInterrupt) as error:
-        if _options["debug"]:
-            raise
-        message, code = _message(error)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the exit code says which error it was
         sys.stdout.flush()
-        sys.stderr.write(f"longrun: {message}\n")
+        sys.stderr.write("".join(format_exception(error)) if _options["debug"] else f"longrun: {_message(error)}\n")
         sys.stderr.flush()
         # After an interruption, threads of Flyte and Ray may still be running; none of them needs an orderly exit.
-        os._exit(code)
+        os._exit(exit_code_of(error))
     return 0

@@ -1,6 +1,7 @@
 """Commands that run recipes and keep a home in order: `run`, `recipes`, `show`, `doctor`, `gc` and `resume-proof`."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -72,27 +73,37 @@ def run(
             show_default="that of this home's last run, or the home",
         ),
     ] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each event as a line of JSON, and everything else to standard error.")
+    ] = False,
     home: Home = None,
 ) -> None:
-    """Run all stages of a recipe, from raw text to a registered model; unchanged steps are reused."""
-    from workflows.recipe import load_recipe
-    from workflows.steps.run import RunOptions
-    from workflows.steps.stages import last_stage, steps_of
+    """Run all stages of a recipe, from raw text to a registered model; unchanged steps are reused.
 
-    chosen = load_recipe(recipe, overrides or [])
-    settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
-    steps = tuple(step for name in fresh or [] for step in steps_of(name))
-    run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
-    on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=bool(artifact_root or mlflow_uri))
-    if on == "cluster":
-        request = on_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
-        on_cluster.submit_run(chosen, settings, run_options, request, parent=parent, at=at)
-    else:
-        from workflows.commands.run import run_and_show
-        from workflows.steps.branching import find_branch
+    Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 a check failed, 4 registration refused, 130 or 143 stopped.
+    """
+    from workflows.commands.event_lines import events_on_standard_output
 
-        branch = find_branch(settings, parent, at) if parent else None
-        run_and_show(chosen, settings, replace(run_options, branch=branch))
+    with events_on_standard_output() if as_json else nullcontext():
+        from workflows.recipe import load_recipe
+        from workflows.steps.run import RunOptions
+        from workflows.steps.stages import last_stage, steps_of
+
+        chosen = load_recipe(recipe, overrides or [])
+        settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
+        steps = tuple(step for name in fresh or [] for step in steps_of(name))
+        run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
+        stores = bool(artifact_root or mlflow_uri)
+        on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=stores)
+        if on == "cluster":
+            request = on_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
+            on_cluster.submit_run(chosen, settings, run_options, request, parent=parent, at=at)
+        else:
+            from workflows.commands.run import run_and_show
+            from workflows.steps.branching import find_branch
+
+            branch = find_branch(settings, parent, at) if parent else None
+            run_and_show(chosen, settings, replace(run_options, branch=branch))
 
 
 @PANEL.command("longrun recipes")

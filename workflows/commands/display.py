@@ -111,6 +111,8 @@ def _line(event: Event) -> str:
             )
         case "waiting":
             return f"  waiting: {event['why']}"
+        case "hook_failed":
+            return f"  warning: {event['message']}"
         case _:
             return f"  {event['event']} {event.get('step', '')}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.errors import ConfigError, single_line
+from components.errors import ConfigError, ExitCode, single_line
 from components.files import JSON
 from infra.settings import Settings
 from workflows.steps.journal import Event, Journal
@@ -37,6 +37,16 @@ class WantedLog:
     """Whether to include the lines that Flyte and Ray print themselves."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a run has failed."""
+
+    message: str
+    """In one line."""
+    exit_code: int
+    """Exit code of the command that ran it."""
+
+
 class AnyRun(Protocol):
     """A run, on this machine or on a cluster."""
 
@@ -53,8 +63,8 @@ class AnyRun(Protocol):
     def log_json(self, wanted: WantedLog) -> Any:
         """The wanted log as JSON values."""
 
-    def failure(self) -> str:
-        """Why the run has failed, in one line; empty if it has not failed or is still running."""
+    def failure(self) -> Failure | None:
+        """Why the run has failed; None if it has not failed or is still running."""
 
     def cancel(self) -> None:
         """Cancel the run. Raises `ConfigError` if it cannot be cancelled by a command."""
@@ -94,10 +104,14 @@ class LocalRun:
                 "workers in its session directory, below ray in the home"
             )
 
-    def failure(self) -> str:
-        """The error that ended the run, in one line; empty if it has not failed, is still running, or was killed."""
+    def failure(self) -> Failure | None:
+        """The error that ended the run; None if it has not failed, is still running, or was killed."""
         ended = next((event for event in reversed(self.journal.events()) if event["event"] == "finished"), None)
-        return f"run {self.name} failed: {single_line(ended.get('message', ''))}" if ended and ended["failed"] else ""
+        if ended is None or not ended["failed"]:
+            return None
+        # journals of earlier versions have no exit code
+        message = f"run {self.name} failed: {single_line(ended.get('message', ''))}"
+        return Failure(message=message, exit_code=ended.get("exit_code", ExitCode.FAILED))
 
     def cancel(self) -> None:
         """Raise `ConfigError`, since the journal does not record which process runs it."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from components.errors import ClusterError, ConfigError, EndpointError, StoreError
+from components.errors import ClusterError, ConfigError, EndpointError, ExitCode, StoreError
 from infra.cluster.profiles import Profile, read_profile
 from infra.outside import STORE, reached
 from infra.run_logs import STEP_LOG, RunLogs, worker_log
 from infra.settings import Settings
 from workflows.commands.cluster.log_lines import lines_after, ours
-from workflows.commands.cluster.states import as_json, changes, failure, looked_at, state_lines
-from workflows.commands.runs import AnyRun, LocalRun, Status, WantedLog
-from workflows.steps.journal import find_journal, is_name
+from workflows.commands.cluster.states import as_json, changed, failure, looked_at, state_lines
+from workflows.commands.runs import AnyRun, Failure, LocalRun, Status, WantedLog
+from workflows.steps.journal import find_journal, is_name, show
 
 if TYPE_CHECKING:
     from infra.flyte.runs import FlyteRuns, RunState, Step
@@ -75,10 +75,13 @@ class ClusterRun:
         """All lines of the log, once it has ended."""
         return list(self.log_lines(wanted))
 
-    def failure(self) -> str:
-        """Why the run has failed; empty if it has not failed or is still running."""
+    def failure(self) -> Failure | None:
+        """Why the run has failed; None if it has not failed or is still running."""
         state = self.state()
-        return str(failure(state)) if state.failed else ""
+        if not state.failed:
+            return None
+        error = failure(state)
+        return Failure(message=str(error), exit_code=error.exit_code)
 
     def cancel(self) -> None:
         """Cancel the run. Its published artifacts are kept, and the next run reuses them."""
@@ -161,10 +164,11 @@ def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
 
 
 def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = None) -> "RunState":
-    """Print changes of the run until it ends; its last state.
+    """Print changes of the run, and pass them to the listeners of this process, until it ends; its last state.
 
     Raises:
-        ClusterError: the run failed, with the reason and the remedy; or the cluster can no longer be reached.
+        LongrunError: the run failed, with the reason and the remedy: a `ClusterError`, or the error of the failed step.
+        ClusterError: the cluster can no longer be reached.
     """
     state: RunState | None = None
     failed_polls = 0
@@ -176,11 +180,15 @@ def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = No
             if failed_polls >= MAX_FAILED_POLLS:
                 raise
         else:
-            for line in changes(before, state):
+            for step, line in changed(before, state):
                 say(line)
+                show("phase", step=step.task, phase=step.phase, problem=step.problem)
         if state is None or not state.done:
             time.sleep(POLL_SECONDS if pause is None else pause)
     say(state_lines(state)[0])
     if state.failed:
-        raise failure(state)
+        error = failure(state)
+        show("finished", failed=True, error=type(error).__name__, message=str(error), exit_code=error.exit_code)
+        raise error
+    show("finished", failed=False, exit_code=ExitCode.DONE)
     return state

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from components.errors import ClusterError, LongrunError
+from components.errors import ClusterError, LongrunError, error_named
 from components.files import JSON
 from infra.cluster.failures import explained, is_vague, reason_in_log
 from workflows.commands.columns import in_columns
@@ -106,12 +106,12 @@ def _time(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def changes(before: "RunState | None", now: "RunState") -> list[str]:
-    """Lines of the steps whose phase, attempt or reason for waiting has changed since `before`."""
+def changed(before: "RunState | None", now: "RunState") -> list[tuple["Step", str]]:
+    """The steps whose phase, attempt or reason for waiting has changed since `before`, each with its line."""
     lines = state_lines(now)[1 : 1 + len(now.steps)]
     known = {(step.action, step.phase, step.attempt, step.problem) for step in before.steps} if before else set()
     return [
-        line
+        (step, line)
         for step, line in zip(now.steps, lines, strict=True)
         if (step.action, step.phase, step.attempt, step.problem) not in known
     ]
@@ -122,12 +122,12 @@ def as_json(state: "RunState") -> dict[str, JSON]:
     return {**asdict(state), "done": state.done, "failed": state.failed}
 
 
-def failure(state: "RunState") -> ClusterError:
-    """The error that ended a run, with the class that fits the cause."""
+def failure(state: "RunState") -> LongrunError:
+    """The error that ended a run: of the class that its step raised, or that fits the cause."""
     step = state.problem
     if step is None:
         return ClusterError(f"run {state.run} {state.phase}; see {state.url}")
-    meaning = explained(step.problem)
-    kind = meaning[0] if meaning else ClusterError
     remedy = step.remedy or f"read it with: longrun logs {state.run} {step.task}"
-    return kind(f"run {state.run} {state.phase}: {step.task}: {step.problem}; {remedy}")
+    message = f"run {state.run} {state.phase}: {step.task}: {step.problem}; {remedy}"
+    meaning = explained(step.problem)
+    return meaning[0](message) if meaning else error_named(step.problem.partition(":")[0], message) or ClusterError(message)

@@ -112,7 +112,7 @@ def _submitted(
         images.result()
     journal = open_journal(settings.runs)
     run = ClusterRun(name=f"r{journal.name}", profile=chosen, settings=settings)
-    noted = {**facts, "profile": chosen.name, "artifact_root": chosen.artifact_root, "flyte": run.name}
+    noted = {"run": journal.name, **facts, "profile": chosen.name, "artifact_root": chosen.artifact_root, "flyte": run.name}
     try:
         with output_to(journal.log("submit")):
             url = FlyteRuns(chosen).submit(getattr(workflows.running, task), *inputs(config, journal.name), name=run.name)

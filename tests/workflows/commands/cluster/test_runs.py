@@ -13,8 +13,9 @@ from connectrpc.errors import ConnectError
 import infra.flyte.runs
 import infra.flyte.service
 from components.errors import (
-    ClusterError,
+    CheckFailed,
     ImageMissing,
+    LongrunError,
     QuotaExceeded,
 )
 from infra.cluster.profiles import Profile, write_profile
@@ -204,9 +205,9 @@ def test_the_logs_of_a_failed_run_of_this_machine_end_with_its_exit_code_too(hom
     from workflows.steps.journal import open_journal
 
     journal = open_journal(Settings(home=home).runs, RUN)
-    journal.write("finished", failed=True, message="too few rows")
+    journal.write("finished", failed=True, message="too few rows", exit_code=3)
     code, text = reading(home, "logs", RUN)
-    assert (code, text.splitlines()[-1]) == (1, f"run {RUN} failed: too few rows")
+    assert (code, text.splitlines()[-1]) == (3, f"run {RUN} failed: too few rows")
     code, text = reading(home, "logs", RUN, "--json")
     assert (code, json.loads(text)[-1]["failed"]) == (0, True)
 
@@ -279,11 +280,11 @@ def test_following_outlives_a_lost_connection(
     [
         ("Back-off pulling image: ImagePullBackOff", ImageMissing, "push the images"),
         ("exceeded quota: longrun", QuotaExceeded, "raise quota.hard"),
-        ("CheckFailed: vocabulary is too small", ClusterError, f"longrun logs r{RUN} tokenizer"),
+        ("CheckFailed: vocabulary is too small", CheckFailed, f"longrun logs r{RUN} tokenizer"),
     ],
 )
 def test_a_failed_run_ends_following_with_the_steps_reason_and_the_remedy(
-    error: str, kind: type[ClusterError], remedy: str, home: Path, flyte: FakeFlyte, running: str
+    error: str, kind: type[LongrunError], remedy: str, home: Path, flyte: FakeFlyte, running: str
 ) -> None:
     step = Action("1", "longrun-cpu.tokenizer", "FAILED", error=error)
     flyte.actions = [Action("a0", phase="FAILED", error=f"a step failed: {error}"), step]

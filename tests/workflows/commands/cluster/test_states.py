@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from components.errors import ClusterError, ConfigError, ImageMissing, QuotaExceeded
+from components.errors import ConfigError, ImageMissing, LongrunError, QuotaExceeded, TrainingError
 from infra.flyte.runs import RunState, Step
 from tests.fake_cluster.kubernetes_api import FakeCluster
 from tests.infra.conftest import sample_profile
-from workflows.commands.cluster.states import as_json, changes, failure, looked_at, state_lines
+from workflows.commands.cluster.states import as_json, changed, failure, looked_at, state_lines
 
 RUN = "r20260102-030405-abcd"
 
@@ -45,8 +45,8 @@ def test_a_note_is_the_last_line() -> None:
 def test_only_what_has_changed_is_told_again_and_time_that_goes_by_is_no_change() -> None:
     before = state("running", DRIVER, step("sft", "initializing", since=1.0), step("dpo", "queued"))
     now = state("running", DRIVER, step("sft", "initializing", since=2.0), step("dpo", "queued", problem="quota"))
-    assert [line.split()[0] for line in changes(None, before)] == ["run_on_cluster", "sft", "dpo"]
-    assert [line.split() for line in changes(before, now)] == [["dpo", "queued", "quota"]]
+    assert [line.split()[0] for _, line in changed(None, before)] == ["run_on_cluster", "sft", "dpo"]
+    assert [line.split() for _, line in changed(before, now)] == [["dpo", "queued", "quota"]]
 
 
 def test_as_json_has_whether_it_is_done() -> None:
@@ -59,10 +59,10 @@ def test_as_json_has_whether_it_is_done() -> None:
     [
         ("ImagePullBackOff", ImageMissing, f"; read it with: longrun logs {RUN} sft"),
         ("exceeded quota: longrun", QuotaExceeded, f"; read it with: longrun logs {RUN} sft"),
-        ("TrainingError: loss is not finite", ClusterError, f"; read it with: longrun logs {RUN} sft"),
+        ("TrainingError: loss is not finite", TrainingError, f"; read it with: longrun logs {RUN} sft"),
     ],
 )
-def test_a_failure_is_one_line_of_its_own_class(problem: str, kind: type[ClusterError], rest: str) -> None:
+def test_a_failure_is_one_line_of_its_own_class(problem: str, kind: type[LongrunError], rest: str) -> None:
     error = failure(state("failed", DRIVER, step("sft", "failed", problem=problem)))
     assert type(error) is kind
     assert str(error) == f"run {RUN} failed: sft: {problem}{rest}"
