@@ -33,9 +33,9 @@ def tokenizer(
 
     The existing one is that of the checkpoint `start` where training starts, or that in `config.start`.
     """
-    from components.tokenizer.training import adopt_tokenizer, train_tokenizer
+    from components.tokenizer.training import reuse_tokenizer, train_tokenizer
 
-    return adopt_tokenizer if start or config.start else train_tokenizer
+    return reuse_tokenizer if start or config.start else train_tokenizer
 
 
 @step(environments.data, TokenShards)

@@ -18,7 +18,7 @@ from components.hashing import GOLDEN_RATIO
 from components.machine_code import Bytes, Numbers, compiled, mix
 from components.tokenizer.compiled_merging import merge, merges_of
 from components.tokenizer.compiled_pretokenization import PreTokenizer
-from components.tokenizer.pretokenization import byte_level, splits_of
+from components.tokenizer.pretokenization import byte_level, pre_tokenizer_of
 from components.tokenizer.text_tokenizer import TextTokenizer
 
 Ids = npt.NDArray[np.uint32]
@@ -66,11 +66,11 @@ class BatchEncoder:
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
         """`supports` must hold for the tokenizer."""
-        library, splits = tokenizer.library, splits_of(tokenizer.library)
-        if splits is None:
-            raise ValueError("the tokenizer's splits are unknown; call supports first")
+        library, name = tokenizer.library, pre_tokenizer_of(tokenizer.library)
+        if name is None:
+            raise ValueError("the tokenizer's pre-tokenizer is unknown; call supports first")
         self._marks = tokenizer.bos_id, tokenizer.eos_id
-        self._pre_tokenizer = PreTokenizer(splits)
+        self._pre_tokenizer = PreTokenizer(name)
         self._merges = merges_of(library)
         self._cache = _empty_cache()
         self._model_alone = tokenizers.Tokenizer(library.model)  # without special tokens, and without pre-tokenization
@@ -128,7 +128,7 @@ def supports(library: tokenizers.Tokenizer) -> bool:
         and not model.end_of_word_suffix
         and all(token.special for token in library.get_added_tokens_decoder().values())
     )
-    return bool(plain and whole and splits_of(library))
+    return bool(plain and whole and pre_tokenizer_of(library))
 
 
 def _refuse_unless_text(texts: pa.Array) -> None:

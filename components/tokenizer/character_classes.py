@@ -16,7 +16,7 @@ from components.machine_code import Bytes, compiled
 Codes = npt.NDArray[np.uint32]
 
 UNKNOWN, NEWLINE, INNER = 0, 1, 255
-"""Classes of every kind of splits: a character that has not occurred yet; CR and LF; the bytes of a character after its first."""
+"""Classes of every pre-tokenizer: a character that has not occurred yet; CR and LF; the bytes of a character after its first."""
 
 _CHUNK_CHARACTERS = 4096
 """Characters whose classes are looked up at a time."""

@@ -10,7 +10,7 @@ from components.tokenizer.text_tokenizer import TextTokenizer
 
 USER = "User: "
 ASSISTANT = "\n\nAssistant:"
-"""Without the space after the colon: it belongs to the answer, as the pre-tokenizer splits there."""
+"""Without the space after the colon: the pre-tokenizer splits before it, so it belongs to the answer."""
 
 Message = Mapping[str, str]
 """`role` ("user" or "assistant") and `content`."""

@@ -13,7 +13,7 @@ from components.tokenizer.config import DEEPSEEK_LLM, LONGRUN
 
 
 class Rules(NamedTuple):
-    """One kind of splits."""
+    """The rules of one pre-tokenizer."""
 
     expressions: tuple[str, ...]
     classes: Mapping[int, int]
@@ -26,9 +26,9 @@ class Rules(NamedTuple):
 class PreTokenizer:
     """Splits texts into pieces."""
 
-    def __init__(self, splits: str) -> None:
-        """`splits` is one of `config.SPLITS`."""
-        rules = _RULES[splits]
+    def __init__(self, name: str) -> None:
+        """`name` is one of `config.PRE_TOKENIZERS`."""
+        rules = _RULES[name]
         self._classes = CharacterClasses(rules.expressions, rules.classes, rules.others)
         self._write_ends = rules.write_ends
 

@@ -1,9 +1,9 @@
-"""The splits of DeepSeek LLM's published tokenizer as llama.cpp applies them, where they are the pre-tokenizer `deepseek-llm`.
+"""The pre-tokenizer `deepseek-llm`: splits text as DeepSeek LLM's published tokenizer does, in the way llama.cpp applies it.
 
-They are six expressions; each splits the pieces of the one before it. Source: llama.cpp at commit 0c1e57098,
+It has six expressions; each splits the pieces of the one before it. Source: llama.cpp at commit 0c1e57098,
 `src/llama-vocab.cpp`, case LLAMA_VOCAB_PRE_TYPE_DEEPSEEK_LLM, applied by `unicode_regex_split` of `src/unicode.cpp`;
-`tokenizer.json` of https://huggingface.co/deepseek-ai/deepseek-llm-7b-base has the same ones as a `Sequence`. They differ in two
-points, in which these splits follow llama.cpp:
+`tokenizer.json` of https://huggingface.co/deepseek-ai/deepseek-llm-7b-base has the same ones as a `Sequence`. The two
+differ in two points, in which this module follows llama.cpp:
 
 - llama.cpp matches whitespace beyond ASCII, such as U+3000, by `\\s` alone and by none of the character classes;
 - it keeps a run of digits in one piece, where the published file has every digit alone. A vocabulary is trained with every digit

@@ -2,7 +2,7 @@
 
 from components.errors import MissingArtifact
 from components.locations import FileEntry, files_in
-from components.tokenizer.config import READ
+from components.tokenizer.config import TOKENIZER_FILES
 
 SOURCE = "tokenizer"
 """Name of the existing tokenizer as a source, whatever its directory."""
@@ -15,7 +15,7 @@ def files_of(directory: str) -> list[FileEntry]:
         MissingArtifact: there is no `tokenizer.json`.
         StoreError: the object store cannot be reached, or refuses.
     """
-    files = files_in(directory, READ)
+    files = files_in(directory, TOKENIZER_FILES)
     if "tokenizer.json" not in [file.relative for file in files]:
         raise MissingArtifact(f"{directory}: no tokenizer.json here; tokenizer.start names the directory of a tokenizer")
     return files

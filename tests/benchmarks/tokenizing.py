@@ -4,7 +4,7 @@
 `../shared/data` where those are. Our side is the whole step, from Parquet on disk to shards on disk; the others get the texts
 in memory as they like them. Processor time of one process and one thread is counted, without imports, without loading, and for us
 without the compilation that the first run on a machine does. Ids are compared for every document. Each kind of
-splits has a tokenizer of its own; tiktoken can apply only `longrun`, which is a single expression.
+pre-tokenizer has a tokenizer of its own; tiktoken can apply only `longrun`, which is a single expression.
 """
 
 import json
@@ -29,7 +29,7 @@ from components.curation.reading.sources import list_files
 from components.curation.text.normalise import normalise
 from components.ports import InProcessShardEngine, SilentMetrics
 from components.tokenizer import token_shards
-from components.tokenizer.config import LONGRUN, SPLITS, TokenizerConfig, TokenShardsConfig
+from components.tokenizer.config import LONGRUN, PRE_TOKENIZERS, TokenizerConfig, TokenShardsConfig
 from components.tokenizer.pretokenization import PIECE
 from components.tokenizer.special_tokens import SpecialTokens
 from components.tokenizer.text_tokenizer import FILE
@@ -58,11 +58,11 @@ def main() -> None:
         domains = (*PYTHON_DOMAINS, "chinese")
         texts = {domain: members for domain in domains if (members := documents(domain, size * MEGABYTE))}
         rows: list[Row] = []
-        for splits in SPLITS:
-            (directory / splits).mkdir()
-            tokenizer = trained(texts, directory / splits, splits)
+        for name in PRE_TOKENIZERS:
+            (directory / name).mkdir()
+            tokenizer = trained(texts, directory / name, name)
             for domain, members in texts.items():
-                rows += compared(splits, domain, members, tokenizer)
+                rows += compared(name, domain, members, tokenizer)
     write("tokenizing", rows, HOME)
 
 
@@ -94,13 +94,13 @@ def chinese() -> Iterator[str]:
         yield path.read_text(encoding="utf-8")
 
 
-def trained(texts: dict[str, list[str]], directory: Path, splits: str) -> Path:
+def trained(texts: dict[str, list[str]], directory: Path, name: str) -> Path:
     """A tokenizer of 32 000 tokens, trained on some of all domains."""
     for domain, members in texts.items():
         write_corpus(directory / "corpus", domain, members[: len(members) // 2])
     output = directory / "tokenizer"
     output.mkdir()
-    config = TokenizerConfig(splits=splits, regular_tokens=32_000, sample_bytes=8 * MEGABYTE, max_measured_bytes=1)
+    config = TokenizerConfig(pre_tokenizer=name, regular_tokens=32_000, sample_bytes=8 * MEGABYTE, max_measured_bytes=1)
     train_tokenizer(config, corpus=directory / "corpus", output=output, metrics=SilentMetrics())
     return output
 
@@ -116,16 +116,16 @@ def write_corpus(corpus: Path, domain: str, texts: list[str]) -> None:
     Mixture(shares={name: 1 / len(domains) for name in domains}, epoch_limits=dict.fromkeys(domains, 4.0)).write(corpus)
 
 
-def compared(splits: str, domain: str, texts: list[str], tokenizer: Path) -> Iterator[Row]:
+def compared(name: str, domain: str, texts: list[str], tokenizer: Path) -> Iterator[Row]:
     """Speeds of all methods on a domain, and how many tokens differ."""
-    size, directory, label = sum(len(text.encode()) for text in texts) / MEGABYTE, tokenizer.parent, f"{splits}, {domain}"
+    size, directory, label = sum(len(text.encode()) for text in texts) / MEGABYTE, tokenizer.parent, f"{name}, {domain}"
     seconds, ids = ours(domain, texts, tokenizer, directory)
     for method in ("encode_batch", "encode_batch_fast"):
         other, theirs = library(method, texts, tokenizer)
         yield Row(name=f"{label} / {method}", ours=size / seconds, reference=size / other, target=">= 3", unit="MB/s/core")
     differ = f"{label}: tokens, {differing(ids, theirs)} differ"
     yield Row(name=differ, ours=len(ids), reference=len(theirs), target="1", unit="tokens")
-    if splits == LONGRUN:
+    if name == LONGRUN:
         other, theirs = tiktoken(texts, tokenizer, directory)
         name = f"{label} / tiktoken, of whose {differing(ids, theirs)} differ"
         yield Row(name=name, ours=size / seconds, reference=size / other, target="beside", unit="MB/s/core")

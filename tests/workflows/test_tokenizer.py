@@ -8,7 +8,7 @@ import pytest
 from components.artifacts import Checkpoint, Corpus
 from components.errors import MissingArtifact
 from components.tokenizer.config import TokenizerConfig
-from components.tokenizer.training import adopt_tokenizer, train_tokenizer
+from components.tokenizer.training import reuse_tokenizer, train_tokenizer
 from tests.workflows.stage_suite import require_inputs_taken, steps_of
 from workflows import tokenizer
 
@@ -35,5 +35,5 @@ def test_a_tokenizer_is_trained_unless_there_is_one() -> None:
     component, corpus = inspect.unwrap(steps_of(tokenizer)["tokenizer"]), Corpus(uri="corpus", digest="")
     checkpoint = Checkpoint(uri="checkpoint", digest="")
     assert component(TokenizerConfig(), corpus) is train_tokenizer
-    assert component(TokenizerConfig(start="directory"), corpus) is adopt_tokenizer
-    assert component(TokenizerConfig(), corpus, checkpoint) is adopt_tokenizer
+    assert component(TokenizerConfig(start="directory"), corpus) is reuse_tokenizer
+    assert component(TokenizerConfig(), corpus, checkpoint) is reuse_tokenizer

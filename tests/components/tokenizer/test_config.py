@@ -37,15 +37,15 @@ def test_a_bad_value_is_refused_with_its_field_and_value(field: str, value: int)
         TokenizerConfig(**{field: value})
 
 
-def test_other_splits_than_the_known_ones_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"TokenizerConfig\.splits is 'gpt-2'; allowed: longrun, deepseek-llm"):
-        TokenizerConfig(splits="gpt-2")
+def test_an_unknown_pre_tokenizer_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"TokenizerConfig\.pre_tokenizer is 'gpt-2'; allowed: longrun, deepseek-llm"):
+        TokenizerConfig(pre_tokenizer="gpt-2")
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("splits", "deepseek-llm"),
+        ("pre_tokenizer", "deepseek-llm"),
         ("regular_tokens", 400),
         ("special_tokens", 3),
         ("sample_bytes", 1),

@@ -1,4 +1,4 @@
-"""The splits `deepseek-llm` give the ids that llama.cpp gives."""
+"""The pre-tokenizer `deepseek-llm` gives the ids that llama.cpp gives."""
 
 import json
 from pathlib import Path
@@ -30,13 +30,13 @@ def cut(text: str) -> list[str]:
     return [piece for piece, _ in LIBRARY.pre_tokenize_str(text)]
 
 
-def trained(splits: str, directory: Path) -> Path:
+def trained(name: str, directory: Path) -> Path:
     """A tokenizer trained on the texts of all scripts."""
     corpus, output = CorpusWriter(directory / "corpus"), directory / "tokenizer"
     corpus.documents("train", "prose", ALL)
     corpus.mixture({"prose": 1.0})
     output.mkdir()
-    config = TokenizerConfig(splits=splits, regular_tokens=1500, vocab_multiple=64, sample_bytes=1_000_000)
+    config = TokenizerConfig(pre_tokenizer=name, regular_tokens=1500, vocab_multiple=64, sample_bytes=1_000_000)
     train_tokenizer(config, corpus=corpus.directory, output=output, metrics=SilentMetrics())
     return output
 
@@ -82,7 +82,7 @@ def test_ids_of_texts_in_all_scripts_are_those_of_llama_cpp(directory: Path) -> 
     ]
 
 
-def test_ids_of_other_splits_are_not_those_of_llama_cpp(tmp_path: Path) -> None:
+def test_ids_of_another_pre_tokenizer_are_not_those_of_llama_cpp(tmp_path: Path) -> None:
     directory = trained("longrun", tmp_path)
     tokenizer, vocabulary = TextTokenizer.load(directory), llama_cpp.Vocabulary(directory / FILE)
     differing = [text for text in ALL if tokenizer.encode(text) != vocabulary.encode(text)]

@@ -11,7 +11,7 @@ from components.raw_files import LOCATIONS, RAW, read_raw
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.origin import files_of
 from components.tokenizer.special_tokens import TOKENIZER_FILES
-from components.tokenizer.training import adopt_tokenizer
+from components.tokenizer.training import reuse_tokenizer
 from tests.servers import client, object_store
 
 
@@ -53,7 +53,7 @@ def test_a_tokenizer_in_a_bucket_is_taken_as_from_a_directory(
         store.create_bucket(Bucket="models")
         for path in (tokenizer_directory / name for name in TOKENIZER_FILES):
             store.upload_file(str(path), "models", f"mine/{path.name}")
-        adopt_tokenizer(config, corpus=corpus, output=output, metrics=SilentMetrics())
+        reuse_tokenizer(config, corpus=corpus, output=output, metrics=SilentMetrics())
     assert all((output / name).read_bytes() == (tokenizer_directory / name).read_bytes() for name in TOKENIZER_FILES)
     records = read_raw((output / RAW).read_bytes(), (output / LOCATIONS).read_bytes())
     assert {record.uri for record in records} == {f"s3://models/mine/{name}" for name in TOKENIZER_FILES}

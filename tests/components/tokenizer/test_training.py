@@ -19,7 +19,7 @@ from components.raw_files import LOCATIONS, RAW, read_raw
 from components.tokenizer.config import TokenizerConfig
 from components.tokenizer.special_tokens import TOKENIZER_FILES, names
 from components.tokenizer.text_tokenizer import TextTokenizer
-from components.tokenizer.training import adopt_tokenizer, train_tokenizer
+from components.tokenizer.training import reuse_tokenizer, train_tokenizer
 
 CONFIG = TokenizerConfig(regular_tokens=400, vocab_multiple=64, sample_bytes=60_000)
 
@@ -66,7 +66,7 @@ def test_figures_and_metrics_tell_the_fertility_of_each_domain(corpus: Path, tmp
     assert table["round_trip_failures"].to_pylist() == [0, 0, 0]
     assert all(0.1 < value <= 1 for value in table["tokens_per_byte"].to_pylist())
     assert figures["sample_bytes"] == 60_000
-    assert figures["splits"] == "longrun"
+    assert figures["pre_tokenizer"] == "longrun"
     assert metrics.seen[-1] == (60_000, 60_000, "bytes")
     assert metrics.values[0]["tokens_per_byte/code"] == table["tokens_per_byte"][1].as_py()
 
@@ -126,7 +126,7 @@ def test_languages_with_shares_are_drawn_in_them(new_corpus: Any, tmp_path: Path
 def adopted(start: Path, corpus: Path, output: Path, **others: Any) -> Any:
     output.mkdir()
     config = TokenizerConfig(start=str(start), **others)
-    return adopt_tokenizer(config, corpus=corpus, output=output, metrics=SilentMetrics())
+    return reuse_tokenizer(config, corpus=corpus, output=output, metrics=SilentMetrics())
 
 
 def test_a_tokenizer_of_ours_is_taken_as_it_is_and_its_files_are_recorded(
@@ -134,7 +134,7 @@ def test_a_tokenizer_of_ours_is_taken_as_it_is_and_its_files_are_recorded(
 ) -> None:
     figures = adopted(tokenizer_directory, corpus, tmp_path / "output")
     assert all((tmp_path / "output" / name).read_bytes() == (tokenizer_directory / name).read_bytes() for name in TOKENIZER_FILES)
-    assert (figures["vocab_size"], figures["splits"], figures["round_trip_failures"]) == (768, "longrun", 0)
+    assert (figures["vocab_size"], figures["pre_tokenizer"], figures["round_trip_failures"]) == (768, "longrun", 0)
     assert figures["tokens_per_byte"].keys() == {"chinese", "code", "prose"}
     records = read_raw((tmp_path / "output" / RAW).read_bytes(), (tmp_path / "output" / LOCATIONS).read_bytes())
     assert {(record.path, record.sha256, record.uri) for record in records} == {
@@ -163,6 +163,6 @@ def test_a_directory_without_a_tokenizer_is_refused(corpus: Path, tmp_path: Path
 def test_the_checkpoint_where_training_starts_brings_its_tokenizer(
     corpus: Path, tokenizer_directory: Path, tmp_path: Path
 ) -> None:
-    adopt_tokenizer(CONFIG, start=tokenizer_directory, corpus=corpus, output=tmp_path, metrics=SilentMetrics())
+    reuse_tokenizer(CONFIG, start=tokenizer_directory, corpus=corpus, output=tmp_path, metrics=SilentMetrics())
     assert TextTokenizer.load(tmp_path).vocab_size == 768
     assert not (tmp_path / RAW).exists()
