@@ -43,6 +43,7 @@ NOT_RUN = {
     "PIP_FIND_LINKS=* make run": "installs; test_commands.py checks that the target exists",
     "infra/install.sh": "installs what the tests run in",
     "python -m pytest *": "the tests themselves",
+    "python -m pip *": "builds and installs; test_wheel.py does both",
     "source .venv/bin/activate": "changes the shell of the reader",
     "export *": "changes the shell of the reader",
     "mlflow ui *": "a server that runs until it is stopped",
