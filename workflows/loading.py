@@ -59,6 +59,8 @@ RENAMED: dict[str, str] = {
     "tokenizer.measured_bytes": "tokenizer.max_measured_bytes",
     "conversations.number": "conversations.max_conversations",
     "conversations.validation_number": "conversations.max_validation_conversations",
+    "conversations.max_bad_lines": "checks.conversations.max_omitted_share",
+    "preference_pairs.max_bad_lines": "checks.preference_pairs.max_omitted_share",
     "conversations.per_distribution": "conversations.max_instructions_per_distribution",
     "pretraining.validation_bytes": "pretraining.max_validation_bytes",
     "sft.validation_conversations": "sft.max_validation_conversations",

@@ -43,18 +43,13 @@ def encode(tokenizer: TextTokenizer, messages: Sequence[Mapping[str, str]]) -> E
     return Example(np.array(tokens, dtype=np.int32), np.array(learned, dtype=np.bool_))
 
 
-def fits(item: Item, max_length: int) -> bool:
-    """Whether each example has at most `max_length` input tokens. The last token of an example is only a target."""
-    return _length(item) <= max_length
-
-
 def collate(items: Sequence[Item]) -> dict[str, Tensor]:
     """A micro-batch of items: "tokens" (inputs) and "targets" (next tokens), int64 of shape ET.
 
     The first examples of all items come first, then the second examples. Targets without loss are `IGNORED`.
     """
     examples = [example for column in zip(*items, strict=True) for example in column]
-    tokens_ET = np.zeros((len(examples), max(map(_length, items))), dtype=np.int64)
+    tokens_ET = np.zeros((len(examples), max(map(input_length, items))), dtype=np.int64)
     targets_ET = np.full_like(tokens_ET, IGNORED)
     for row, example in enumerate(examples):
         length = len(example.tokens) - 1
@@ -69,10 +64,10 @@ def grouped_by_length(items: Sequence[Item], micro_batch_tokens: int, min_groups
     Each micro-batch has at most `micro_batch_tokens` tokens after padding, or a single item. There are at least `min_groups`
     micro-batches, unless there are fewer items.
     """
-    order = sorted(range(len(items)), key=lambda index: (-_length(items[index]), index))
+    order = sorted(range(len(items)), key=lambda index: (-input_length(items[index]), index))
     groups: list[list[int]] = []
     for index in order:
-        width = len(items[index]) * _length(items[groups[-1][0]]) if groups else 0
+        width = len(items[index]) * input_length(items[groups[-1][0]]) if groups else 0
         if not groups or width * (len(groups[-1]) + 1) > micro_batch_tokens:
             groups.append([])
         groups[-1].append(index)
@@ -83,7 +78,8 @@ def grouped_by_length(items: Sequence[Item], micro_batch_tokens: int, min_groups
     return groups
 
 
-def _length(item: Item) -> int:
+def input_length(item: Item) -> int:
+    """Input tokens of the longest example. The last token of an example is only a target."""
     return max(len(example.tokens) for example in item) - 1
 
 

@@ -50,8 +50,6 @@ class ConversationsConfig:
     """Maximum characters of an embedded answer; the first paragraph of a docstring is rarely longer."""
     validation_share: float = 0.01
     """Fraction of groups to hold out, among groups whose split is given neither by the corpus nor by a line."""
-    max_bad_lines: int = 100
-    """Maximum number of unusable lines per file, which are skipped and counted; with more, the step fails."""
     seed: int = 0
     """Random seed for choosing instructions and their wording."""
 
@@ -62,7 +60,7 @@ class ConversationsConfig:
         _positive(self, "max_conversations", "max_validation_conversations", "max_instructions_per_distribution")
         _positive(self, "max_prompt_characters", "max_answer_characters")
         require(0 <= self.describe_share <= 1, self, "describe_share", self.describe_share, "a fraction from 0 to 1")
-        _reading(self, self.validation_share, self.max_bad_lines)
+        require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "a fraction between 0 and 1")
         require(self.seed >= 0, self, "seed", self.seed, "an integer from 0")
 
 
@@ -118,8 +116,6 @@ class PreferencePairsConfig:
     validation_share: float = 0.01
     """Fraction of the groups of `sources` to hold out, among groups whose split is given neither by the conversations nor by a
     line."""
-    max_bad_lines: int = 100
-    """Maximum number of unusable lines per file, which are skipped and counted; with more, the step fails."""
     seed: int = 0
     """Random seed for choosing prompts, sampling answers, and pairing functions."""
 
@@ -130,7 +126,7 @@ class PreferencePairsConfig:
         _positive(self, "max_pairs_per_kind", "max_validation_pairs_per_kind", "max_new_tokens", "batch_size")
         require(self.temperature >= 0, self, "temperature", self.temperature, "a number from 0 (greedy)")
         require(0 < self.top_p <= 1, self, "top_p", self.top_p, "a number above 0, up to 1")
-        _reading(self, self.validation_share, self.max_bad_lines)
+        require(0 < self.validation_share < 1, self, "validation_share", self.validation_share, "a fraction between 0 and 1")
         require(self.seed >= 0, self, "seed", self.seed, "an integer from 0")
 
 
@@ -176,11 +172,6 @@ def _check_tuning(config: SFTConfig | DPOConfig) -> None:
     for name in ("tensor", "sequence", "pipeline", "zero_stage"):
         value = getattr(layout, name)
         require(value == 1, config, f"training.layout.{name}", value, "1: in SFT and DPO each worker holds the whole model")
-
-
-def _reading(config: ConversationsConfig | PreferencePairsConfig, share: float, limit: int) -> None:
-    require(0 < share < 1, config, "validation_share", share, "a fraction between 0 and 1")
-    require(limit >= 0, config, "max_bad_lines", limit, "an integer from 0")
 
 
 def _positive(config: object, *names: str) -> None:

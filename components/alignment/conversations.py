@@ -9,12 +9,35 @@ from typing import Any
 
 from components.alignment.config import ConversationsConfig
 from components.alignment.instructions import instructions
-from components.alignment.jsonl import BadLineError, JsonlSource, named_files, text_field, write_evidence
+from components.alignment.jsonl import (
+    MISSING_FIELD,
+    WRONG_TYPE,
+    WRONG_VALUE,
+    BadLineError,
+    JsonlSource,
+    named_files,
+    text_field,
+    write_evidence,
+)
 from components.alignment.records import content_of, drawn_by, identifier, in_order, write_records
 from components.alignment.splits import SplitAssignment, preferred_split
-from components.artifacts import SPLITS, TRAIN, Conversation, Figures
+from components.artifacts import (
+    DUPLICATE,
+    OVER_LIMIT,
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    Conversation,
+    Figures,
+    OmissionCase,
+    OmissionTally,
+)
 from components.errors import SourceError
+from components.files import JSON
 from components.python_environment import Distribution, distributions
+
+UNIT = "conversations"
+"""Unit of the omissions of conversations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,45 +56,72 @@ def make_conversations(config: ConversationsConfig, *, corpus: Path, output: Pat
 
     Each conversation is in the split that its group has in the corpus. In each split, the user's conversations come first, then
     those of the distributions in turn. Held-out conversations are chosen first, so that their subjects are not trained on and
-    `max_conversations` does not affect them.
+    `max_conversations` does not affect them. Lines that cannot be used are left out (`components.artifacts.omissions`).
 
     Raises:
-        SourceError: a file cannot be read or has too many unusable lines, or there is no conversation for one of the splits.
+        SourceError: a file cannot be read or has no usable line, or there is no conversation for one of the splits.
     """
-    files = named_files(config.sources, config.max_bad_lines)
+    tally = OmissionTally()
+    files = named_files(config.sources, tally)
     users = [candidate for file in files for candidate in _from_file(file)]
+    installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
+    groups = [(candidate.conversation.group, candidate.preferred) for candidate in users]
     assignment = SplitAssignment.of_corpus(corpus, config.validation_share)
+    split_of = assignment.assign([*groups, *((name, None) for name in installed)])
     seen: set[str] = set()
     splits = {}
-    for split, candidates in reversed(_by_split(users, assignment, config).items()):
-        limit = config.max_conversations if split == TRAIN else config.max_validation_conversations
-        chosen = itertools.islice(_distinct(candidates, seen), limit)
+    for split in reversed(SPLITS):
+        chosen = itertools.islice(_distinct(_candidates(split, users, installed, split_of, config), seen), _limit(config, split))
         splits[split] = in_order(chosen)
         if not splits[split]:
             raise SourceError(
                 f"conversations: none for {split}; add sources or distributions whose groups are in that split of the corpus"
             )
+    used = {conversation.id for conversations in splits.values() for conversation in conversations}
+    for candidate in users:
+        _count(candidate, split_of, used, seen, tally)
     write_records(Conversation, "conversations", splits, output)
     write_evidence(files, output)
-    return _figures(splits, files)
+    tally.omissions().write(output)
+    return _figures(splits) | tally.omissions().figures
 
 
-def _by_split(
-    users: list[CandidateConversation], assignment: SplitAssignment, config: ConversationsConfig
-) -> dict[str, Iterator[CandidateConversation]]:
-    """The candidates of each split, in order of priority. Packages are only read as far as the iterators are consumed."""
-    installed = {distribution.name: distribution for distribution in distributions(config.distributions)}
-    groups = [(candidate.conversation.group, candidate.preferred) for candidate in users]
-    splits = assignment.assign([*groups, *((name, None) for name in installed)])
-    users = sorted(users, key=lambda candidate: drawn_by(candidate.conversation, config.seed))
-    names = sorted(installed, key=lambda name: identifier(config.seed, name))
-    return {
-        split: itertools.chain(
-            [candidate for candidate in users if splits[candidate.conversation.group] == split],
-            _round_robin([_from_distribution(installed[name], config) for name in names if splits[name] == split]),
-        )
-        for split in SPLITS
-    }
+_LIMITS = {TRAIN: "max_conversations", VALIDATION: "max_validation_conversations"}
+"""Field of the config with the maximum number of conversations of each split."""
+
+
+def _limit(config: ConversationsConfig, split: str) -> int:
+    limit: int = getattr(config, _LIMITS[split])
+    return limit
+
+
+def _count(
+    candidate: CandidateConversation, split_of: Mapping[str, str], used: set[str], seen: set[str], tally: OmissionTally
+) -> None:
+    """Count one of the user's conversations; if it was not used, record whether it is a copy or beyond the maximum."""
+    conversation, case = candidate.conversation, OmissionCase(uri=candidate.conversation.uri)
+    tally.add(conversation.source, UNIT)
+    if conversation.id in used:
+        return
+    if candidate.about in seen:
+        tally.omit(conversation.source, UNIT, DUPLICATE, case)
+    else:
+        setting = f"conversations.{_LIMITS[split_of[conversation.group]]}"
+        tally.omit(conversation.source, UNIT, OVER_LIMIT, case, setting)
+
+
+def _candidates(
+    split: str,
+    users: list[CandidateConversation],
+    installed: Mapping[str, Distribution],
+    split_of: Mapping[str, str],
+    config: ConversationsConfig,
+) -> Iterator[CandidateConversation]:
+    """The candidates of a split, in order of priority. Packages are only read as far as the iterator is consumed."""
+    own = [candidate for candidate in users if split_of[candidate.conversation.group] == split]
+    yield from sorted(own, key=lambda candidate: drawn_by(candidate.conversation, config.seed))
+    names = sorted((name for name in installed if split_of[name] == split), key=lambda name: identifier(config.seed, name))
+    yield from _round_robin([_from_distribution(installed[name], config) for name in names])
 
 
 def _from_distribution(distribution: Distribution, config: ConversationsConfig) -> Iterator[CandidateConversation]:
@@ -103,7 +153,7 @@ def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
             messages=messages,
             source=file.name,
             uri=f"{file.name}#{line}",
-            group=text_field(row, "group", identifier(messages[0]["content"])),
+            group=text_field(row, "group", "") or identifier(messages[0]["content"]),
             licence=text_field(row, "licence", "unknown"),
             task="user",
         )
@@ -113,23 +163,32 @@ def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
 def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
     """The messages of a line, and the line. Raises `BadLineError` if they are invalid or do not alternate correctly."""
     raw = row.get("messages")
+    if raw is None:
+        raise BadLineError(MISSING_FIELD, f"`messages` is missing; the line has {', '.join(map(repr, row)) or 'no fields'}")
     if not isinstance(raw, list) or not raw or not all(isinstance(message, dict) for message in raw):
-        raise BadLineError("`messages` is missing, empty, or not a list of objects")
-    messages = [{name: text_field(message, name) for name in ("role", "content")} for message in raw]
+        raise BadLineError(WRONG_TYPE, "`messages` is empty, or not a list of objects")
+    messages = [_message(number, message) for number, message in enumerate(raw, start=1)]
     expected = ["user", "assistant"] * (len(messages) // 2 or 1)
     if [message["role"] for message in messages] != expected:
-        raise BadLineError("`messages` must alternate between user and assistant, starting with user, without a system prompt")
+        roles = ", ".join(message["role"] for message in messages)
+        raise BadLineError(
+            WRONG_VALUE,
+            f"`messages` must alternate between user and assistant, starting with user, without a system prompt; roles: {roles}",
+        )
     for name in ("group", "licence"):
         text_field(row, name, "")
     preferred_split(row)
     return messages, row
 
 
-def _figures(splits: Mapping[str, list[Conversation]], files: list[JsonlSource]) -> Figures:
-    """Number of conversations by split, of training conversations by task, and of refused lines."""
+def _message(number: int, message: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return {name: text_field(message, name) for name in ("role", "content")}
+    except BadLineError as error:
+        raise BadLineError(error.reason, f"message {number}: {error}") from error
+
+
+def _figures(splits: Mapping[str, list[Conversation]]) -> dict[str, JSON]:
+    """Number of conversations by split, and of training conversations by task."""
     tasks = Counter(conversation.task for conversation in splits[TRAIN])
-    return {
-        **{split: len(splits[split]) for split in SPLITS},
-        **{f"train/{task}": tasks[task] for task in sorted(tasks)},
-        "refused_lines": sum(len(file.refusals) for file in files),
-    }
+    return {**{split: len(splits[split]) for split in SPLITS}, **{f"train/{task}": tasks[task] for task in sorted(tasks)}}

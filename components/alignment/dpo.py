@@ -39,8 +39,8 @@ def optimise_preferences(
     - preference_loss: mean of DPO's loss; ln 2 before.
 
     Returns:
-        steps, examples, left_out (pairs that are too long), loss (mean over the last tenth of the steps), and reward_margin,
-        reward_accuracy and log_probability_margin before and after.
+        steps, examples, left_out (pairs of both splits that are too long), warnings about them, loss (mean over the last tenth of
+        the steps), and reward_margin, reward_accuracy and log_probability_margin before and after.
 
     Raises:
         ResourceError: not enough memory.
@@ -60,6 +60,8 @@ def _work(spec: Spec[DPOConfig], reporter: TrainingReporter) -> Tuned:
         objective=lambda: PreferenceLoss(load(spec.checkpoint), beta),
         changes=lambda items, before, after: _preferences(items, before, after, beta),
         max_held_out=spec.config.max_validation_pairs_per_kind,
+        stage="dpo",
+        unit="pairs",
     )
     return tune(spec, method, reporter)
 
@@ -70,7 +72,7 @@ def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled
         prompt = {"role": "user", "content": pair.prompt}
         answers = ({"role": "assistant", "content": answer} for answer in (pair.chosen, pair.rejected))
         chosen, rejected = (encode(tokenizer, (prompt, answer)) for answer in answers)
-        items.append(Labelled((chosen, rejected), pair.kind))
+        items.append(Labelled((chosen, rejected), pair.kind, pair.source, pair.uri))
     return items
 
 

@@ -1,6 +1,7 @@
-"""Reads a user's JSONL files line by line, and records lines that cannot be used.
+"""Reads a user's JSONL files line by line; a line that cannot be used is left out and recorded.
 
-Files may be plain or compressed with gzip (.gz) or Zstandard (.zst).
+Files may be plain or compressed with gzip (.gz) or Zstandard (.zst). Blank lines, byte order marks and the line ends of Windows
+and of old Macs are accepted.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, TypeVar, cast
 
+from components.artifacts import OmissionCase, OmissionTally
 from components.errors import SourceError
 from components.file_names import ends_of
 from components.locations import BUCKETS, fetched_file, in_bucket, sha256_at, size_of
@@ -20,9 +22,32 @@ from components.raw_files import RawRecord, write_raw
 
 Row = TypeVar("Row")
 
+LINES = "lines"
+"""Unit of the omissions of a file."""
+
+MAX_LISTED = 10_000
+"""Refused lines of a file that are listed in `metrics/refused.parquet`; others are only counted."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""Written at the start of UTF-8 files by some programs."""
+
+INVALID_TEXT = "invalid-text"
+"""Reason of a line that is not UTF-8, or has half of a surrogate pair."""
+
+INVALID_JSON = "invalid-json"
+MISSING_FIELD = "missing-field"
+EMPTY_FIELD = "empty-field"
+WRONG_TYPE = "wrong-type"
+WRONG_VALUE = "wrong-value"
+
 
 class BadLineError(Exception):
-    """A line cannot be used; the message is the reason. Only raised and caught within this package."""
+    """A line cannot be used. Only raised and caught within this package."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """`reason` is the name under which such lines are counted; `detail` says what is wrong with this one."""
+        super().__init__(detail)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +59,15 @@ class Refusal:
     line: int
     """Line number, from 1."""
     reason: str
-    """Why the line cannot be used."""
+    """Name under which such lines are counted."""
+    detail: str
+    """What is wrong with the line."""
 
 
-def named_files(uris: Sequence[str], max_bad_lines: int) -> list["JsonlSource"]:
-    """The files of a config. Each is named by the shortest end of its path that no other has, so moving them keeps the names.
+def named_files(uris: Sequence[str], tally: OmissionTally | None = None) -> list["JsonlSource"]:
+    """The files of a config, whose lines are counted in `tally`.
+
+    Each is named by the shortest end of its path that no other has, so moving them keeps the names.
 
     Raises:
         SourceError: a file is listed twice.
@@ -47,7 +76,8 @@ def named_files(uris: Sequence[str], max_bad_lines: int) -> list["JsonlSource"]:
     for uri, end in zip(uris, ends, strict=True):
         if ends.count(end) > 1:
             raise SourceError(f"{uri}: listed twice in `sources`; list it once")
-    return [JsonlSource(uri, max_bad_lines, end) for uri, end in zip(uris, ends, strict=True)]
+    counted = tally or OmissionTally()
+    return [JsonlSource(uri, end, counted) for uri, end in zip(uris, ends, strict=True)]
 
 
 @dataclass
@@ -56,12 +86,12 @@ class JsonlSource:
 
     uri: str
     """A local path, with or without file://, or a URI in a bucket."""
-    max_bad_lines: int
-    """Maximum number of unusable lines."""
     name: str = ""
     """Name of the file in ids and records; empty: the last part of its path."""
+    tally: OmissionTally = field(default_factory=OmissionTally)
+    """Counts the lines that were read and refused so far."""
     refusals: list[Refusal] = field(default_factory=list)
-    """Lines that were refused so far."""
+    """Lines that were refused so far, at most `MAX_LISTED`."""
 
     def __post_init__(self) -> None:
         self.name = self.name or PurePath(self.uri).name
@@ -92,34 +122,36 @@ class JsonlSource:
         `parse` must raise `BadLineError` for an object that it cannot use.
 
         Raises:
-            SourceError: the file cannot be read to its end, has more than `max_bad_lines` unusable lines, or no usable line.
+            SourceError: the file cannot be read to its end, or has no usable line.
         """
         usable = 0
         for number, line in enumerate(self._lines(), start=1):
             if not line.strip():
                 continue
+            self.tally.add(self.name, LINES)
             try:
-                yield number, parse(_json_object(line))
-                usable += 1
-            except BadLineError as reason:
-                self._refuse(number, str(reason))
+                row = parse(_json_object(line))
+            except BadLineError as error:
+                self._refuse(number, error)
+                continue
+            usable += 1
+            yield number, row
         if not usable:
-            raise SourceError(f"{self.uri}: no usable line{self._first_refusal()}")
+            first = f"; the first is line {self.refusals[0].line}: {self.refusals[0].detail}" if self.refusals else ""
+            raise SourceError(f"{self.uri}: no usable line{first}")
 
-    def _refuse(self, number: int, reason: str) -> None:
-        self.refusals.append(Refusal(self.name, number, reason))
-        if len(self.refusals) > self.max_bad_lines:
-            limit = f"allowed: {self.max_bad_lines} (max_bad_lines)"
-            raise SourceError(f"{self.uri}: {len(self.refusals)} unusable lines, {limit}{self._first_refusal()}")
-
-    def _first_refusal(self) -> str:
-        return f"; the first is line {self.refusals[0].line}: {self.refusals[0].reason}" if self.refusals else ""
+    def _refuse(self, number: int, error: BadLineError) -> None:
+        self.tally.omit(self.name, LINES, error.reason, OmissionCase(uri=f"{self.name}#{number}", detail=str(error)))
+        if len(self.refusals) < MAX_LISTED:
+            self.refusals.append(Refusal(self.name, number, error.reason, str(error)))
 
     def _lines(self) -> Iterator[bytes]:
         """The decompressed lines of the file. Raises `SourceError` for a truncated file, even after lines of it were read."""
         try:
             with fetched_file(self.location) as path, _open(path) as stream:
-                yield from stream
+                for line in stream:
+                    # JSON texts contain no carriage return, so each is a line end, also without a newline.
+                    yield from line.rstrip(b"\r\n").removeprefix(BYTE_ORDER_MARK).split(b"\r")
         except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{self.uri}: cannot be read to its end ({error}); the file is truncated or damaged") from error
 
@@ -128,11 +160,14 @@ def _json_object(line: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(line.decode())
     except UnicodeDecodeError as error:
-        raise BadLineError(f"invalid UTF-8 at byte {error.start + 1}") from error
-    except ValueError as error:
-        raise BadLineError(f"invalid JSON ({error})") from error
+        encoding = "UTF-16, not UTF-8" if line[:2] in (b"\xff\xfe", b"\xfe\xff") else f"invalid UTF-8 at byte {error.start + 1}"
+        raise BadLineError(INVALID_TEXT, encoding) from error
+    except (ValueError, RecursionError) as error:
+        raise BadLineError(INVALID_JSON, f"invalid JSON ({error})") from error
     if not isinstance(value, dict):
-        raise BadLineError("not a JSON object")
+        raise BadLineError(
+            WRONG_TYPE, "not a JSON object" + (": each line must be one object" if isinstance(value, list) else "")
+        )
     return value
 
 
@@ -149,24 +184,35 @@ def _open(path: Path) -> BinaryIO:
 
 
 def text_field(row: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """The string in the field `name`. Raises `BadLineError` if it is not a string or, without a default, missing or empty."""
-    value = row.get(name, default)
-    if not isinstance(value, str) or (default is None and not value.strip()):
-        raise BadLineError(f"`{name}` is {'missing' if name not in row else 'not text, or empty'}")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise BadLineError(f"`{name}` contains an unpaired surrogate")
+    """The string in the field `name`; `default`, if given, where the field is missing or null.
+
+    Raises `BadLineError` if it is not a string or, without a default, missing or empty.
+    """
+    value = row.get(name)
+    if value is None and default is not None:
+        return default
+    if value is None:
+        raise BadLineError(MISSING_FIELD, f"`{name}` is {'null' if name in row else 'missing'}")
+    if not isinstance(value, str):
+        raise BadLineError(WRONG_TYPE, f"`{name}` is {type(value).__name__}, not text")
+    if default is None and not value.strip():
+        raise BadLineError(EMPTY_FIELD, f"`{name}` is empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadLineError(INVALID_TEXT, f"`{name}` contains an unpaired surrogate") from error
     return value
 
 
 def write_evidence(files: Sequence[JsonlSource], output: Path) -> None:
-    """Write the list of files (see `components.raw_files`) and `metrics/refused.parquet` (source, line, reason) into `output`."""
+    """Write the list of files (see `components.raw_files`) and `metrics/refused.parquet` (the columns of `Refusal`)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     write_raw([_record(file) for file in files], output)
     refused = [dataclasses.asdict(refusal) for file in files for refusal in file.refusals]
     text, whole = pa.string(), pa.int64()
-    refused_schema = pa.schema({"source": text, "line": whole, "reason": text})
+    refused_schema = pa.schema({"source": text, "line": whole, "reason": text, "detail": text})
     (output / "metrics").mkdir(exist_ok=True)
     pq.write_table(pa.Table.from_pylist(refused, refused_schema), output / "metrics" / "refused.parquet", compression="zstd")
 

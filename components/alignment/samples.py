@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.alignment.config import PreferencePairsConfig
 from components.alignment.records import identifier
-from components.artifacts import Conversation
+from components.artifacts import Conversation, OmissionCase, OmissionTally
 from components.errors import require
 from components.generation.sampling import generate
 from components.model.decoder import Decoder
@@ -15,6 +15,11 @@ from components.ports import Metrics
 from components.tokenizer.chat import encode_prompt
 from components.tokenizer.text_tokenizer import TextTokenizer
 from components.training.device import training_device
+
+ANSWERED = "conversations to answer"
+"""Unit of the omissions of conversations whose answers are compared with others."""
+
+TOO_LONG = "too-long"
 
 BATCHES = 8
 """Batches between two reports of progress. The prompts of these batches are sorted by length together, to reduce padding."""
@@ -28,9 +33,11 @@ class Sampler:
     tokenizer: TextTokenizer
     config: PreferencePairsConfig
     metrics: Metrics
+    tally: OmissionTally
+    """Counts the conversations whose prompts are too long."""
 
     @classmethod
-    def load(cls, checkpoint: Path, config: PreferencePairsConfig, metrics: Metrics) -> "Sampler":
+    def load(cls, checkpoint: Path, config: PreferencePairsConfig, metrics: Metrics, tally: OmissionTally) -> "Sampler":
         """Load the model of a checkpoint.
 
         Raises:
@@ -39,7 +46,7 @@ class Sampler:
         model = load(checkpoint, device=training_device()).eval()
         context, limit = model.shape.context, config.max_new_tokens
         require(limit < context, config, "max_new_tokens", limit, f"below the model's context of {context}")
-        return cls(model, TextTokenizer.load(checkpoint), config, metrics)
+        return cls(model, TextTokenizer.load(checkpoint), config, metrics, tally)
 
     def answers(self, conversations: Sequence[Conversation]) -> Iterator[tuple[Conversation, str]]:
         """Yield each conversation whose prompt leaves `max_new_tokens` of the context free, with the model's answer.
@@ -48,8 +55,14 @@ class Sampler:
         """
         prompts = [encode_prompt(self.tokenizer, conversation.messages[:1]) for conversation in conversations]
         max_prompt_tokens = self.model.shape.context - self.config.max_new_tokens
-        pairs = zip(conversations, prompts, strict=True)
-        fitting = [(conversation, prompt) for conversation, prompt in pairs if len(prompt) <= max_prompt_tokens]
+        fitting = []
+        for conversation, prompt in zip(conversations, prompts, strict=True):
+            if len(prompt) <= max_prompt_tokens:
+                fitting.append((conversation, prompt))
+                continue
+            detail = f"the prompt has {len(prompt):,} tokens; {max_prompt_tokens:,} leave room for an answer"
+            case = OmissionCase(uri=conversation.uri, detail=detail)
+            self.tally.omit(conversation.source, ANSWERED, TOO_LONG, case, "preference_pairs.max_new_tokens")
         size = BATCHES * self.config.batch_size
         for start in range(0, len(fitting), size):
             batch, ids = zip(*fitting[start : start + size], strict=True)

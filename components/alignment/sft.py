@@ -33,8 +33,8 @@ def fine_tune(
     "answer_loss" before and after, by task: nats per token of held-out answers, including their end tokens.
 
     Returns:
-        steps, examples, left_out (conversations that are too long), loss (mean over the last tenth of the steps), and answer_loss
-        before and after.
+        steps, examples, left_out (conversations of both splits that are too long), warnings about them, loss (mean over the last
+        tenth of the steps), and answer_loss before and after.
 
     Raises:
         ResourceError: not enough memory.
@@ -48,12 +48,16 @@ def fine_tune(
 
 def _work(spec: Spec[SFTConfig], reporter: TrainingReporter) -> Tuned:
     """Train on one worker."""
-    method = Method(_read, AnswerLoss, _answer_losses, max_held_out=spec.config.max_validation_conversations)
+    limit = spec.config.max_validation_conversations
+    method = Method(_read, AnswerLoss, _answer_losses, max_held_out=limit, stage="sft", unit="conversations")
     return tune(spec, method, reporter)
 
 
 def _read(artifact: Path, split: str, tokenizer: TextTokenizer) -> list[Labelled]:
-    return [Labelled((encode(tokenizer, c.messages),), c.task) for c in Conversation.read(artifact, split)]
+    return [
+        Labelled((encode(tokenizer, conversation.messages),), conversation.task, conversation.source, conversation.uri)
+        for conversation in Conversation.read(artifact, split)
+    ]
 
 
 def _answer_losses(items: Sequence[Labelled], before: Scores, after: Scores) -> list[Change]:

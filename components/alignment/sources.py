@@ -18,7 +18,7 @@ def fingerprint(config: ConversationsConfig | PreferencePairsConfig) -> str:
         SourceError: a file or distribution does not exist.
     """
     digest = hashlib.sha256()
-    for file in named_files(config.sources, config.max_bad_lines):
+    for file in named_files(config.sources):
         digest.update(f"{file.name}\0{state_of(file.location)}\n".encode())
     if isinstance(config, ConversationsConfig):
         for distribution in distributions(config.distributions):

@@ -9,7 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from components.alignment.jsonl import BadLineError
+from components.alignment.jsonl import WRONG_VALUE, BadLineError
 from components.alignment.records import identifier
 from components.artifacts import SPLITS, TRAIN, VALIDATION, GroupSplits
 
@@ -46,5 +46,5 @@ def preferred_split(row: Mapping[str, Any]) -> str | None:
     """The split that a user's line requests; None: none. Raises `BadLineError` for an unknown split."""
     preferred = row.get("split")
     if preferred is not None and preferred not in SPLITS:
-        raise BadLineError(f"`split` is {preferred!r}; allowed: {' or '.join(SPLITS)}")
+        raise BadLineError(WRONG_VALUE, f"`split` is {preferred!r}; allowed: {' or '.join(SPLITS)}")
     return preferred

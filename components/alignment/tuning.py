@@ -10,10 +10,20 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from components.alignment.batches import Item, ShuffledBatches, fits
+from components.alignment.batches import Item, ShuffledBatches, input_length
 from components.alignment.config import DPOConfig, SFTConfig
 from components.alignment.held_out import first_of_each_kind, log_probabilities
-from components.artifacts import SPLITS, TRAIN, VALIDATION, Change, Changes, Figures
+from components.artifacts import (
+    SPLITS,
+    TRAIN,
+    VALIDATION,
+    Change,
+    Changes,
+    Figures,
+    OmissionCase,
+    Omissions,
+    OmissionTally,
+)
 from components.decides import deciding
 from components.errors import TrainingError, require
 from components.files import JSON
@@ -43,6 +53,10 @@ class Labelled:
 
     item: Item
     kind: str
+    source: str
+    """Name of the file, or of the packages, that it was made from."""
+    uri: str
+    """The line of the file, or the function, that it was made from."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,10 @@ class Method:
     """Computes the measures from held-out items and their scores before and after."""
     max_held_out: int
     """Maximum held-out items of each kind."""
+    stage: str
+    """Name of the stage in recipes."""
+    unit: str
+    """What the items are called, in the plural."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +123,8 @@ class Tuned:
     """Measures before and after; empty on ranks other than 0."""
     examples: int
     """Number of items trained on."""
-    too_long: int
-    """Number of items of the training split that are longer than `max_length` and were skipped."""
+    omissions: Omissions
+    """The items of both splits that are longer than `max_length` and were left out."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,7 @@ def launch(
     metrics.measured(tuned.trained.measured)
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     Changes(rows=tuned.changes).write(spec.output)
+    tuned.omissions.write(spec.output)
     return _figures(tuned, headlines)
 
 
@@ -154,7 +173,7 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     require_memory(spec.memory_bytes, parameters(read_shape(spec.checkpoint)), reporter.rank)
     config, model = spec.config, load(spec.checkpoint)
     tokens = config.training.micro_batch_tokens
-    training, held_out, too_long = _items(spec, method)
+    training, held_out, omissions = _items(spec, method)
     batches = ShuffledBatches([labelled.item for labelled in training], config.batch_size, tokens, config.seed)
     batches.require_workers(reporter.world_size)
     measured: _HeldOut | None = None
@@ -179,7 +198,7 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
         reporter,
     )
     changes = _finish(model, measured, spec, reporter) if measured else []
-    return Tuned(trained, tuple(changes), len(training), too_long)
+    return Tuned(trained, tuple(changes), len(training), omissions)
 
 
 def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:
@@ -189,21 +208,28 @@ def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: Tr
     return changes
 
 
-def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Labelled], int]:
-    """The training items, the held-out items, and the number of training items that are too long and are skipped."""
+def _items(spec: Spec[Config], method: Method) -> tuple[list[Labelled], list[Labelled], Omissions]:
+    """The training items, the held-out items, and those of both splits that are too long and are left out."""
     context = read_shape(spec.checkpoint).context
     max_length = spec.config.max_length or context
     require(max_length <= context, spec.config, "max_length", max_length, f"at most the model's context of {context}")
-    tokenizer = TextTokenizer.load(spec.checkpoint)
-    items = {split: method.read(spec.data, split, tokenizer) for split in SPLITS}
-    fitting = {split: [labelled for labelled in items[split] if fits(labelled.item, max_length)] for split in SPLITS}
+    tokenizer, tally = TextTokenizer.load(spec.checkpoint), OmissionTally()
+    setting = f"{method.stage}.max_length" if max_length < context else "pretraining.shape.context"
+    fitting: dict[str, list[Labelled]] = {split: [] for split in SPLITS}
     for split in SPLITS:
+        items = method.read(spec.data, split, tokenizer)
+        for labelled in items:
+            tokens = input_length(labelled.item)
+            tally.add(labelled.source, method.unit)
+            if tokens <= max_length:
+                fitting[split].append(labelled)
+            else:
+                case = OmissionCase(uri=labelled.uri, detail=f"{tokens:,} tokens; at most {max_length:,} are allowed")
+                tally.omit(labelled.source, method.unit, "too-long", case, setting)
         if not fitting[split]:
-            raise TrainingError(
-                f"{spec.data}: none of the {len(items[split])} items in {split} fits max_length, {max_length} tokens"
-            )
+            raise TrainingError(f"{spec.data}: none of the {len(items)} items in {split} fits max_length, {max_length} tokens")
     held_out = first_of_each_kind(fitting[VALIDATION], lambda labelled: labelled.kind, method.max_held_out)
-    return fitting[TRAIN], held_out, len(items[TRAIN]) - len(fitting[TRAIN])
+    return fitting[TRAIN], held_out, tally.omissions()
 
 
 def _scores(model: nn.Module, items: Sequence[Labelled], micro_batch_tokens: int) -> Scores:
@@ -219,14 +245,14 @@ def _identity(spec: Spec[Config]) -> dict[str, JSON]:
     }
 
 
-def _figures(tuned: Tuned, headlines: Sequence[str]) -> dict[str, float | int]:
+def _figures(tuned: Tuned, headlines: Sequence[str]) -> dict[str, JSON]:
     """Steps, examples, mean loss over the last tenth of the steps, and the measures in `headlines` before and after, by kind."""
     losses = [row["loss"] for row in tuned.trained.history if "loss" in row]
     tail = losses[-max(1, len(losses) // 10) :]
-    figures: dict[str, float | int] = {
+    figures: dict[str, JSON] = {
         "steps": len(tuned.trained.history),
         "examples": tuned.examples,
-        "left_out": tuned.too_long,
+        **tuned.omissions.figures,
         "loss": sum(tail) / len(tail),
     }
     for change in tuned.changes:

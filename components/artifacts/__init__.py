@@ -31,6 +31,15 @@ from components.artifacts.json_file import OPTIONAL, JsonFile, JsonLine, decoded
 from components.artifacts.lineage import Lineage, LineageNode, RawSource
 from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Figures, Manifest
 from components.artifacts.mixture import Mixture, portion_name
+from components.artifacts.omissions import (
+    DUPLICATE,
+    NOT_NEEDED,
+    OVER_LIMIT,
+    Omission,
+    OmissionCase,
+    Omissions,
+    OmissionTally,
+)
 from components.artifacts.outcome import PointOutcome, ReachedStep, TrainingOutcome
 from components.artifacts.plan import Figure, Plan, Point, Prediction
 from components.artifacts.records import CheckReport, Expectation, FileRecord, Making, sha256_of_file
@@ -44,9 +53,12 @@ from components.artifacts.verdict import PlanVerdict
 __all__ = [
     "BASELINES",
     "BYTE_UNIGRAM",
+    "DUPLICATE",
     "FORMAT_VERSION",
     "MANIFEST",
+    "NOT_NEEDED",
     "OPTIONAL",
+    "OVER_LIMIT",
     "SPLITS",
     "TRAIN",
     "VALIDATION",
@@ -81,6 +93,10 @@ __all__ = [
     "Manifest",
     "Mixture",
     "ModelShape",
+    "Omission",
+    "OmissionCase",
+    "OmissionTally",
+    "Omissions",
     "Origin",
     "Plan",
     "PlanVerdict",

@@ -48,6 +48,8 @@ class PreferencePair(JsonLine):
     rejected: str
     source: str
     group: str
+    uri: str = ""
+    """The Python function, or the line of the file, that it was made from; empty in artifacts of earlier versions."""
 
     def measures(self) -> dict[str, str | int]:
         """One row of the metrics table, with the characters of each text."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import SPLITS, CheckReport
 from components.checks import splits, suite
 from components.checks.limits import ConversationsLimits
+from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, median_between, no_duplicates, no_nulls
@@ -27,6 +28,7 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
         _conversations(rows, limits),
         splits.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
         splits.groups(rows),
+        omitted(artifact, limits.max_omitted_share, "checks.conversations.max_omitted_share"),
     ]
     return suite.run("conversations", [*tables, *own_tables(limits, artifact)], output)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import BYTE_UNIGRAM, CheckReport, Findings
 from components.checks import suite
 from components.checks.limits import EvaluationLimits
+from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, covers, finite, holds, no_duplicates
@@ -37,6 +38,7 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
         _benchmarks(artifact, limits),
         _contamination(artifact, limits),
         _alignment(artifact),
+        omitted(artifact, limits.max_omitted_share, "checks.evaluation.max_omitted_share"),
     ]
     return suite.run("evaluation", [*tables, *own_tables(limits, artifact)], output)
 

@@ -134,9 +134,13 @@ class ConversationsLimits(OwnChecks):
     """Minimum median length of the answers, in characters; shorter answers teach the model to say nothing."""
     max_median_answer_characters: float = 8_000
     """Maximum median length of the answers, in characters; longer answers do not fit the context."""
+    max_omitted_share: float = 0.5
+    """Maximum share of the lines of a file that are left out because they cannot be used. A file that loses more than half is
+    not in the expected format. From a tenth, the run shows a warning."""
 
     def __post_init__(self) -> None:
         _integers(self, 1, "min_conversations_per_split", "max_characters_per_role")
+        _shares(self, "max_omitted_share")
         _ordered(self, "median_answer_characters")
 
 
@@ -156,10 +160,13 @@ class PreferencePairsLimits(OwnChecks):
     max_length_ratio: float = 5.0
     """Maximum median ratio of the chosen answer's characters to the rejected answer's, for each kind; see `min_length_ratio`.
     Exceeding it is only a warning."""
+    max_omitted_share: float = 0.5
+    """Maximum share of the lines of a file, and of the conversations to be answered, that are left out because they cannot be
+    used. From a tenth, the run shows a warning."""
 
     def __post_init__(self) -> None:
         _integers(self, 1, "min_pairs_per_split")
-        _shares(self, "max_equal_length_share")
+        _shares(self, "max_equal_length_share", "max_omitted_share")
         _ordered(self, "length_ratio")
 
 
@@ -179,11 +186,15 @@ class TrainingLimits(OwnChecks):
     max_mixture_deviation: float = 0.02
     """Maximum absolute difference between a domain's share of the tokens seen and its target share. At 0.02, a domain as small
     as two per cent of the mixture could be missing unnoticed."""
+    max_omitted_share: float = 0.5
+    """Maximum share of the conversations or pairs of a file that SFT or DPO leaves out because they are too long for the context.
+    The longest are lost first, so a model trained on less than half has learned other answers than the file contains. From a
+    tenth, the run shows a warning."""
 
     def __post_init__(self) -> None:
         _integers(self, 0, "max_not_finite_steps")
         _positive(self, "max_gradient_norm", "max_loss_ratio")
-        _shares(self, "max_mixture_deviation")
+        _shares(self, "max_mixture_deviation", "max_omitted_share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -213,12 +224,15 @@ class EvaluationLimits(OwnChecks):
     max_contaminated_share: float = 0.1
     """Maximum share of a benchmark's items that occur in documents of the sources. Those documents were refused, but a source
     with so many items may contain the others in different words. Exceeding it is only a warning."""
+    max_omitted_share: float = 0.5
+    """Maximum share of the items of a benchmark or task that are left out because they cannot be presented to the models. A score
+    on less than half of a benchmark is not its score. From a tenth, the run shows a warning."""
 
     def __post_init__(self) -> None:
         require(bool(self.min_models), self, "min_models", self.min_models, "at least one model")
         _ordered(self, "bits_per_byte")
         _integers(self, 1, "min_documents_per_domain", "min_document_bytes", "min_items_per_task")
-        _shares(self, "max_above_clean", "max_contaminated_share")
+        _shares(self, "max_above_clean", "max_contaminated_share", "max_omitted_share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

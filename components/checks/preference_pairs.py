@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from components.artifacts import SPLITS, CheckReport
 from components.checks import splits, suite
 from components.checks.limits import PreferencePairsLimits
+from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import metrics_table
 from components.checks.rules import between, has_rows, in_set, no_duplicates, no_nulls
@@ -29,6 +30,7 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
         _kinds(rows, limits),
         splits.counts(rows, (), "kind", limits.min_pairs_per_split),
         splits.groups(rows),
+        omitted(artifact, limits.max_omitted_share, "checks.preference_pairs.max_omitted_share"),
     ]
     return suite.run("preference_pairs", [*tables, *own_tables(limits, artifact)], output)
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import CheckReport, Mixture, TokenIndex, portion_name
+from components.artifacts import CheckReport, Mixture, Omissions, TokenIndex, portion_name
 from components.checks import suite
 from components.checks.limits import TrainingLimits
+from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import arrow_table
 from components.checks.rules import between, finite, has_rows
@@ -32,6 +33,8 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
     arrow = arrow_table(artifact, "training", COLUMNS)
     history = arrow.to_pandas()
     tables = [_steps(history, limits), _loss(history, limits), _figures(arrow)]
+    if (artifact / Omissions.NAME).is_file():  # pretraining leaves out nothing
+        tables.append(omitted(artifact, limits.max_omitted_share, "checks.training.max_omitted_share"))
     if token_shards:
         tables.append(_mixture(history, token_shards, limits))
     return suite.run("training", [*tables, *own_tables(limits, artifact)], output)

@@ -118,8 +118,9 @@ def _line(event: Event) -> str:
 
 
 def _notes(figures: Mapping[str, Any]) -> str:
-    """The notes in a step's figures, one line each, such as those of a plan before its compute is spent."""
-    return "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
+    """The warnings and notes in a step's figures, one line each, such as what was left out, or those of a plan."""
+    warnings = "".join(f"\n            [yellow]warning:[/] {escape(warning)}" for warning in figures.get("warnings", ()))
+    return warnings + "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
 
 
 def summary(events: Sequence[Event], wall_seconds: float) -> Table:

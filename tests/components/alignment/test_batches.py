@@ -8,7 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from components.alignment.batches import IGNORED, Example, Item, ShuffledBatches, collate, encode, fits, grouped_by_length
+from components.alignment.batches import IGNORED, Example, Item, ShuffledBatches, collate, encode, grouped_by_length, input_length
 from components.errors import ConfigError
 from components.tokenizer.text_tokenizer import TextTokenizer
 
@@ -46,9 +46,8 @@ def test_targets_are_the_next_tokens_and_padding_counts_nothing() -> None:
     assert {tensor.dtype for tensor in batch.values()} == {torch.int64}
 
 
-def test_an_item_fits_if_all_that_the_model_reads_does() -> None:
-    assert fits((tokens(4), tokens(9)), 8)
-    assert not fits((tokens(4), tokens(9)), 7)
+def test_an_item_is_as_long_as_its_longest_input() -> None:
+    assert input_length((tokens(4), tokens(9))) == 8
 
 
 @example([40, 2, 2, 2, 2], 39, 3)

@@ -27,7 +27,6 @@ from tests.training_configs import training_config
         (ConversationsConfig, {"distributions": ("typer",), "max_conversations": 0}),
         (ConversationsConfig, {"distributions": ("typer",), "describe_share": 1.5}),
         (ConversationsConfig, {"sources": ("a.jsonl",), "validation_share": 1.0}),
-        (ConversationsConfig, {"sources": ("a.jsonl",), "max_bad_lines": -1}),
         (SFTConfig, {"learning_rate": -1.0}),
         (SFTConfig, {"epochs": 0}),
         (SFTConfig, {"max_length": 0}),

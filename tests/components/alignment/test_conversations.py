@@ -12,6 +12,7 @@ import pytest
 
 from components.alignment.config import ConversationsConfig
 from components.alignment.conversations import make_conversations
+from components.artifacts import Omissions
 from components.errors import SourceError
 from components.raw_files import LOCATIONS
 from tests.components.alignment.conftest import CONVERSATIONS, SPLIT_OF, lines, write_groups
@@ -99,6 +100,35 @@ def test_messages_that_are_no_conversation_are_refused_with_their_line(
     assert [row["line"] for row in refused] == [2, 4, 5]
 
 
+def test_copies_and_conversations_beyond_the_maximum_are_recorded(
+    jsonl: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    uri = jsonl([line_of(f"Question {n % 15}?", group="typer") for n in range(20)] + [line_of("Held out?", split="validation")])
+    config = replace(CONVERSATIONS, sources=(uri,), max_conversations=10)
+    make(config, corpus, tmp_path)
+    counted = {row.reason: row for row in Omissions.read(tmp_path).rows}
+    assert set(counted) == {"duplicate", "over-limit"}
+    assert sum(row.count for row in counted.values()) == 10
+    assert {(row.source, row.unit, row.total) for row in counted.values()} == {("user.jsonl", "conversations", 21)}
+    assert counted["over-limit"].setting == "conversations.max_conversations"
+
+
+def test_figures_count_lines_that_were_left_out_and_warn_of_many(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
+    uri = jsonl([line_of("one?"), {"text": "a document"}, line_of("held?", split="validation")])
+    figures = make_conversations(ConversationsConfig(sources=(uri,)), corpus=corpus, output=tmp_path)
+    assert figures["left_out"] == 1
+    assert figures["warnings"] == [
+        "user.jsonl: 1 of 3 lines (33 %) left out as missing-field; the first is user.jsonl#2: `messages` is missing; "
+        "the line has 'text'; correct or remove these lines"
+    ]
+
+
+def test_an_empty_group_is_none(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
+    rows = [line_of(f"{n}?", group=group) for n, group in enumerate(("", None, "", None))]
+    made = make(ConversationsConfig(sources=(jsonl(rows),), validation_share=0.5), corpus, tmp_path)
+    assert len({line["group"] for own in made.values() for line in own}) == 4
+
+
 def test_a_split_without_conversations_is_refused(jsonl: Callable[..., str], corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="none for validation; add sources or distributions"):
         make(ConversationsConfig(sources=(jsonl([line_of("one?")]),)), corpus, tmp_path)
@@ -109,7 +139,7 @@ def test_the_same_inputs_give_the_same_bytes(corpus: Path, jsonl: Callable[..., 
     for name in ("first", "second"):
         make(config, corpus, tmp_path / name)
     files = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())
-    assert len(files) == 6
+    assert len(files) == 7
     assert all((tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes() for name in files)
 
 

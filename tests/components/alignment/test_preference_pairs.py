@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.alignment.config import PreferencePairsConfig
+from components.alignment.conversations import make_conversations
 from components.alignment.preference_pairs import make_preference_pairs
+from components.artifacts import Omissions
 from components.errors import ConfigError, SourceError
 from components.ports import RecordedMetrics, SilentMetrics
-from tests.components.alignment.conftest import PAIRS, SPLIT_OF, lines
+from tests.components.alignment.conftest import CONVERSATIONS, PAIRS, SPLIT_OF, lines, write_groups
 
 USER = PreferencePairsConfig(kinds=(), sources=("filled in",))
 
@@ -111,13 +113,45 @@ def test_a_users_pairs_without_a_split_are_split_by_their_prompt(
     assert not held_out & {line["prompt"] for line in by_split["train"]}
 
 
-def test_lines_that_are_no_pair_are_refused_with_their_number(
+def test_lines_that_are_no_pair_cost_themselves_and_are_counted_by_reason(
     conversations: Path, jsonl: Callable[..., str], tmp_path: Path
 ) -> None:
-    rows = [pair("1"), pair("2", rejected="good"), {"prompt": "3", "chosen": "c"}, pair("4", split="test"), pair("5")]
-    make(replace(USER, sources=(jsonl(rows),)), conversations, tmp_path, tmp_path / "output")
+    bad = [pair("2", rejected="good \n"), {"prompt": "3", "chosen": "c"}, pair("4", split="test"), pair("5", chosen=["a"]), b"{"]
+    make(replace(USER, sources=(jsonl([pair("1"), *bad, pair("7")]),)), conversations, tmp_path, tmp_path / "output")
     refused = pq.read_table(tmp_path / "output" / "metrics" / "refused.parquet").to_pylist()
-    assert [row["line"] for row in refused] == [2, 3, 4]
+    assert [(row["line"], row["reason"]) for row in refused] == [
+        (2, "equal-answers"),
+        (3, "missing-field"),
+        (4, "wrong-value"),
+        (5, "wrong-type"),
+        (6, "invalid-json"),
+    ]
+    assert {row.count for row in Omissions.read(tmp_path / "output").rows} == {1}
+
+
+def test_pairs_beyond_the_maximum_are_recorded_with_the_field_that_keeps_them(
+    conversations: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    uri = jsonl([pair(str(number)) for number in range(30)])
+    config = replace(USER, sources=(uri,), max_pairs_per_kind=10, validation_share=0.1)
+    make(config, conversations, tmp_path, tmp_path / "output")
+    (row,) = Omissions.read(tmp_path / "output").rows
+    assert (row.unit, row.reason, row.count, row.total) == ("pairs", "over-limit", 17, 30)
+    assert row.setting == "preference_pairs.max_pairs_per_kind"
+    assert row.cases[0].uri.startswith("user.jsonl#")
+
+
+def test_a_conversation_with_several_questions_gives_no_pair_and_is_recorded(
+    conversations: Path, jsonl: Callable[..., str], tmp_path: Path
+) -> None:
+    messages = [{"role": role, "content": role} for role in ("user", "assistant")]
+    several = [{"messages": messages * 2, "group": "typer"}, {"messages": messages, "group": "tqdm"}]
+    corpus = write_groups(tmp_path / "corpus", SPLIT_OF)
+    config = replace(CONVERSATIONS, sources=(jsonl(several),))
+    make_conversations(config, corpus=corpus, output=tmp_path)
+    make(replace(PAIRS, kinds=("right-vs-other",)), tmp_path, tmp_path, tmp_path / "output")
+    (row,) = Omissions.read(tmp_path / "output").rows
+    assert (row.source, row.reason, row.count) == ("user.jsonl", "several-questions", 1)
 
 
 def test_a_split_without_pairs_is_refused(conversations: Path, jsonl: Callable[..., str], tmp_path: Path) -> None:

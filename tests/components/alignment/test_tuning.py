@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from components.alignment.config import DPOConfig, SFTConfig
+from components.alignment.config import DPOConfig, PreferencePairsConfig, SFTConfig
 from components.alignment.dpo import optimise_preferences
+from components.alignment.preference_pairs import make_preference_pairs
 from components.alignment.sft import fine_tune
+from components.artifacts import Omissions
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import WEIGHTS
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics, RemoteScratch, SilentMetrics
@@ -58,7 +60,7 @@ def tune(conversations: Path, pairs: Path, base: Path, tmp_path: Path) -> Tune:
         }
         if isinstance(config, SFTConfig):
             return fine_tune(config, conversations=conversations, **common | changed)
-        return optimise_preferences(config, pairs=pairs, **common | changed)
+        return optimise_preferences(config, **{"pairs": pairs} | common | changed)
 
     return run
 
@@ -115,10 +117,29 @@ def test_a_length_beyond_the_context_is_refused(config: SFTConfig | DPOConfig, t
         tune(replace(config, max_length=193))
 
 
-def test_conversations_that_are_too_long_are_left_out_and_counted(tune: Tune) -> None:
+def test_conversations_that_are_too_long_are_left_out_and_counted(tune: Tune, tmp_path: Path) -> None:
     figures, longer = (tune(replace(SFT, max_length=length), str(length)) for length in (100, 192))
     assert figures["left_out"] > longer["left_out"]
-    assert figures["examples"] + figures["left_out"] == 160
+    assert figures["warnings"][0].endswith("change sft.max_length")
+    (row,) = Omissions.read(tmp_path / "100" / "output").rows
+    assert (row.source, row.unit, row.reason, row.total) == ("python-environment:", "conversations", "too-long", 200)
+    assert row.count == figures["left_out"] > 160 - figures["examples"]
+    assert all(case.detail.endswith("at most 100 are allowed") for case in row.cases)
+
+
+def test_a_pair_that_is_too_long_is_named_by_its_line(
+    conversations: Path, base: Path, jsonl: Callable[..., str], tune: Tune, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"{n}?", "chosen": "yes", "rejected": "no " * (200 if n == 5 else 1)} for n in range(40)]
+    pairs = tmp_path / "pairs"
+    pairs.mkdir()
+    config = PreferencePairsConfig(kinds=(), sources=(jsonl(rows),), validation_share=0.2)
+    make_preference_pairs(config, conversations=conversations, checkpoint=base, output=pairs, metrics=SilentMetrics())
+    assert tune(DPO, pairs=pairs)["left_out"] == 1
+    (row,) = Omissions.read(tmp_path / "one" / "output").rows
+    assert (row.source, row.unit, row.count, row.total) == ("user.jsonl", "pairs", 1, 40)
+    assert row.cases[0].uri == "user.jsonl#6"
+    assert row.setting == "pretraining.shape.context"
 
 
 def test_lengths_that_leave_nothing_are_refused(tune: Tune) -> None:

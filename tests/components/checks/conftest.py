@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from components.artifacts import DomainTokens, Mixture, ModelShape, Plan, ShardTokens, TokenIndex
+from components.artifacts import DomainTokens, Mixture, ModelShape, Omission, Omissions, Plan, ShardTokens, TokenIndex
 from components.tokenizer import special_tokens
 from tests.components.artifacts.samples import FINDINGS
 
@@ -17,6 +17,17 @@ def write(artifact: Path, name: str, rows: Any) -> None:
     """Write a metrics table."""
     (artifact / "metrics").mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_parquet(artifact / "metrics" / f"{name}.parquet")
+
+
+def omit(artifact: Path, source: str, unit: str) -> None:
+    """Record that one in five items of a source was left out."""
+    row = Omission(source=source, unit=unit, reason="missing-field", count=20, total=100)
+    Omissions(rows=(row,)).write(artifact)
+
+
+def mostly_omitted(record: Any) -> Any:
+    """Changes that record to three in five items."""
+    return {"rows": [{**row, "count": 60} for row in record["rows"]]}
 
 
 @pytest.fixture
@@ -151,6 +162,7 @@ def conversations(tmp_path: Path) -> Path:
     """Forty conversations of twenty groups."""
     artifact = tmp_path / "conversations"
     write(artifact, "conversations", [_conversation(number) for number in range(40)])
+    omit(artifact, "chats.jsonl", "lines")
     return artifact
 
 
@@ -175,6 +187,7 @@ def preference_pairs(tmp_path: Path) -> Path:
     """Forty pairs of two kinds in twenty groups."""
     artifact = tmp_path / "preference_pairs"
     write(artifact, "preference_pairs", [_pair(number) for number in range(40)])
+    omit(artifact, "pairs.jsonl", "lines")
     return artifact
 
 
@@ -230,5 +243,6 @@ def evaluation(tmp_path: Path) -> Path:
     write(artifact, "contamination", [counted])
     alignment = [("answer_loss", 4.0, 3.0), ("reward_margin", 0.0, 0.5), ("chosen_log_probability", -9.0, -9.5)]
     write(artifact, "alignment", [{"measure": m, "kind": "all", "before": b, "after": a} for m, b, a in alignment])
+    omit(artifact, "quiz", "items")
     FINDINGS.write(artifact)
     return artifact

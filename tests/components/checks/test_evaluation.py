@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import Omissions
 from components.checks.evaluation import check
 from components.checks.limits import EvaluationLimits
+from tests.components.checks.conftest import mostly_omitted
 
 LIMITS = EvaluationLimits()
 
@@ -36,6 +38,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "alignment: before is finite": ("alignment", lambda t: t.assign(before=float("nan"))),
     "alignment: after is finite": ("alignment", lambda t: t.assign(after=float("inf"))),
     "alignment: gain is at least 0": ("alignment", lambda t: t.assign(after=t["after"] - 1)),
+    "left out: at most 50 % of a source is left out (checks.evaluation.max_omitted_share)": (Omissions.NAME, mostly_omitted),
 }
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from components.artifacts import Omissions
 from components.checks.limits import PreferencePairsLimits
 from components.checks.preference_pairs import check
+from tests.components.checks.conftest import mostly_omitted
 
 LIMITS = PreferencePairsLimits(min_pairs_per_split=5)
 
@@ -29,6 +31,10 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "counts: train is at least 5": ("preference_pairs", lambda t: t.assign(split="validation")),
     "counts: validation is at least 5": ("preference_pairs", lambda t: t.assign(split="train")),
     "groups: splits is 1": ("preference_pairs", lambda t: t.assign(group="g0")),
+    "left out: at most 50 % of a source is left out (checks.preference_pairs.max_omitted_share)": (
+        Omissions.NAME,
+        mostly_omitted,
+    ),
 }
 
 

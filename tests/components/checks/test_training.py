@@ -8,8 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.artifacts import Omissions
 from components.checks.limits import TrainingLimits
 from components.checks.training import check
+from tests.components.checks.conftest import mostly_omitted, omit
 
 LIMITS = TrainingLimits()
 
@@ -63,6 +65,15 @@ def test_without_token_shards_no_mixture_is_expected(checkpoint: Path, output: P
     report = check(LIMITS, artifact=checkpoint, output=output)
     assert report.passed
     assert not [expectation.name for expectation in report.expectations if expectation.name.startswith("mixture")]
+
+
+def test_a_training_that_left_out_most_of_a_file_is_refused(checkpoint: Path, output: Path, spoil: Any) -> None:
+    omit(checkpoint, "chats.jsonl", "conversations")
+    assert check(LIMITS, artifact=checkpoint, output=output).passed
+    spoil(checkpoint, Omissions.NAME, mostly_omitted)
+    (failure,) = check(LIMITS, artifact=checkpoint, output=output).failures
+    assert failure.name == "left out: at most 50 % of a source is left out (checks.training.max_omitted_share)"
+    assert "60 missing-field" in failure.observed
 
 
 def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoint: Path, output: Path) -> None:
