@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.artifacts import FileRecord
 from components.errors import StoreError
-from components.ports.verification import wrong_hash, wrong_size
+from components.ports.verification import hash_difference, size_difference
 from infra.cluster.process_profile import profile_of_process
 from infra.retry import TransientError, retry
 from infra.variables import unsigned, variable
@@ -194,15 +194,15 @@ def _fetched(store: "ObjectStore", source: str, record: FileRecord, target: Path
     try:
         answer = _obstore().get(store, source)
     except FileNotFoundError:
-        return wrong_size(None, record)
-    if wrong := wrong_size(answer.meta["size"], record):
+        return size_difference(None, record)
+    if wrong := size_difference(answer.meta["size"], record):
         return wrong
     sha256 = hashlib.sha256()
     with target.open("wb") as stream:
         for chunk in answer.stream(min_chunk_size=CHUNK):
             sha256.update(chunk)
             stream.write(chunk)
-    return wrong_hash(sha256.hexdigest(), record)
+    return hash_difference(sha256.hexdigest(), record)
 
 
 def _obstore() -> Any:

@@ -4,21 +4,21 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
 """The folder that contains the packages: a checkout, or the installation directory."""
 
 _KINDS = {".py", ".txt"}
 """Suffixes of the files that are uploaded: modules, and the locks from which a task's environment digest is computed."""
 
 
-def code_files(root: Path = REPOSITORY) -> tuple[str, ...]:
+def code_files(root: Path = PROJECT_ROOT) -> tuple[str, ...]:
     """Absolute paths of the files to upload, sorted. Hidden files and links are left out."""
     packages = (root / package for package in ("components", "infra", "workflows"))
     files = (path for package in packages for path in package.rglob("*") if path.suffix in _KINDS)
     return tuple(sorted(str(path) for path in [root / "pyproject.toml", *files] if _is_ours(path, root)))
 
 
-def code_version(root: Path = REPOSITORY) -> str:
+def code_version(root: Path = PROJECT_ROOT) -> str:
     """The version of tasks on a cluster: 32 hexadecimal digits of a hash over names and bytes of the code files."""
     return version_of(map(Path, code_files(root)), root)
 

@@ -21,7 +21,7 @@ from components.artifacts import Artifact
 from components.decides import deciding
 from components.extensions import Extension, extensions_in, imported_from_outside, recorded, versions_of
 from components.files import JSON
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 
 
 def cache_key(function: Callable[..., Any], config: object, inputs: Mapping[str, Artifact], facts: Mapping[str, str]) -> str:
@@ -45,14 +45,14 @@ def as_json(config: object, fields: Callable[[Any], dict[str, JSON]] = recorded)
     return {"type": type(config).__name__, **fields(config)}
 
 
-def code_key(function: Callable[..., Any], root: Path = REPOSITORY) -> str:
+def code_key(function: Callable[..., Any], root: Path = PROJECT_ROOT) -> str:
     """Hash of the code's meaning: syntax trees of the function and of every module of ours that it reaches."""
     own = _meaning(ast.parse(_source(function)))
     trees = [f"{path}\n{_module(root, path).meaning}" for path in reachable(function, root)]
     return hashlib.sha256("\n".join([own, *trees]).encode()).hexdigest()
 
 
-def extension_key(extension: Extension, root: Path = REPOSITORY) -> str:
+def extension_key(extension: Extension, root: Path = PROJECT_ROOT) -> str:
     """Hash of the meaning of an extension: the syntax trees of its modules and of our modules that they reach, the bytes of its
     data files, and the versions of the installed packages that it imports."""
     files = {file.path: _meaning(ast.parse(file.content)) if file.is_module else file.digest for file in extension.files}
@@ -61,14 +61,14 @@ def extension_key(extension: Extension, root: Path = REPOSITORY) -> str:
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
-def code_digest(function: Callable[..., Any], config: object = None, root: Path = REPOSITORY) -> str:
+def code_digest(function: Callable[..., Any], config: object = None, root: Path = PROJECT_ROOT) -> str:
     """Hash of the source text of all modules that the function reaches, and of the extensions in its config."""
     texts = [f"{path}\n{hashlib.sha256((root / path).read_bytes()).hexdigest()}" for path in reachable(function, root)]
     texts += [extension.digest for extension in extensions_in(config)]
     return hashlib.sha256("\n".join([_source(function), *texts]).encode()).hexdigest()
 
 
-def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str]:
+def reachable(function: Callable[..., Any], root: Path = PROJECT_ROOT) -> list[str]:
     """The files below `components/` that `function` imports in its body, directly or through others, sorted.
 
     A generated function lists the modules that it imports by name in `function.reaches`.
@@ -79,7 +79,7 @@ def reachable(function: Callable[..., Any], root: Path = REPOSITORY) -> list[str
 def _source(function: Callable[..., Any]) -> str:
     """Source text of a function of our packages; for other functions of the whole module, which may contain the component."""
     path = Path(inspect.getsourcefile(inspect.unwrap(function)) or "")
-    if any(path.is_relative_to(REPOSITORY / package) for package in ("components", "infra", "workflows")):
+    if any(path.is_relative_to(PROJECT_ROOT / package) for package in ("components", "infra", "workflows")):
         return textwrap.dedent(inspect.getsource(function))
     return path.read_text(encoding="utf-8")
 
@@ -98,7 +98,7 @@ def _reached(modules: Iterable[str], root: Path) -> list[str]:
 @functools.cache
 def environment_digest() -> str:
     """sha256 hex over the locks, the Python version and the platform."""
-    locks = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((REPOSITORY / "infra" / "locks").glob("*.txt"))]
+    locks = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((PROJECT_ROOT / "infra" / "locks").glob("*.txt"))]
     return hashlib.sha256("\n".join([*locks, platform.python_version(), platform.machine()]).encode()).hexdigest()
 
 

@@ -12,9 +12,9 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 
-LOCKS = REPOSITORY / "infra" / "locks"
+LOCKS = PROJECT_ROOT / "infra" / "locks"
 """Directory of the locks: one file per dependency group, and one per build of torch."""
 
 RUNTIME_GROUPS = ("core", "data", "train", "evaluate", "curation")

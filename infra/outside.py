@@ -16,7 +16,7 @@ from components.errors import ClusterError, ConfigError
 from infra.bucket import forget_clients
 from infra.cluster.client import SECONDS, ClusterClient
 from infra.cluster.profiles import Profile
-from infra.cluster.store_variables import ENDPOINT, WITHOUT_TLS, store_variables
+from infra.cluster.store_variables import ALLOW_HTTP_VARIABLES, ENDPOINT_VARIABLES, store_variables
 from infra.variables import variable, variables_as
 
 STORE_KEYS = (
@@ -44,7 +44,7 @@ STORE, TRACKING = "object_store_endpoint", "mlflow_uri"
 
 _KEYS = {STORE: STORE_KEYS, TRACKING: TRACKING_KEYS}
 
-_ADDRESSES = (*ENDPOINT, *WITHOUT_TLS, "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_ADDRESSES = (*ENDPOINT_VARIABLES, *ALLOW_HTTP_VARIABLES, "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 _OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.files import write_text
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.distributions import LOCKS
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def bill_of_materials(image: str, build: str = BUILDS[0]) -> str:
     from cyclonedx.output import make_outputter
     from cyclonedx.schema import OutputFormat, SchemaVersion
 
-    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     packages = {name: package for lock in locks(image, build) for name, package in locked(lock).items()}
     bom = Bom(components=[_component(name, *package) for name, package in packages.items()])
     bom.metadata.component = Component(name=f"longrun/{image}", version=version, type=ComponentType.CONTAINER, bom_ref=image)

@@ -37,7 +37,7 @@ from components.ports.artifact_paths import (
     uris_of,
 )
 from components.ports.store import damaged, selected, wrong_digest
-from components.ports.verification import HASHED, VerifiedFiles, wrong_size
+from components.ports.verification import HASHED, VerifiedFiles, size_difference
 from infra.bucket import Bucket, object_store_endpoint
 from infra.urls import HERE
 
@@ -77,7 +77,7 @@ class ObjectArtifactStore:
 
     def _is_whole(self, uri: str, manifest: Manifest) -> bool:
         sizes = self._bucket.sizes(uri)
-        return not any(wrong_size(sizes.get(_name_of(manifest, record)), record) for record in manifest.files)
+        return not any(size_difference(sizes.get(_name_of(manifest, record)), record) for record in manifest.files)
 
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:

@@ -40,7 +40,7 @@ from components.artifacts.omissions import (
     Omissions,
     OmissionTally,
 )
-from components.artifacts.outcome import PointOutcome, ReachedStep, TrainingOutcome
+from components.artifacts.outcome import PointOutcome, TrainingOutcome, TrainingProgress
 from components.artifacts.plan import Figure, Plan, Point, Prediction
 from components.artifacts.records import CheckReport, Expectation, FileRecord, Making, sha256_of_file
 from components.artifacts.report import BitsPerByteRow, Contamination, Findings, Origin, Repetition, Sample, TaskResult
@@ -106,7 +106,6 @@ __all__ = [
     "PreferencePair",
     "PreferencePairs",
     "RawSource",
-    "ReachedStep",
     "RegisteredModel",
     "Repetition",
     "Sample",
@@ -121,6 +120,7 @@ __all__ = [
     "Tokenizer",
     "TrainingOutcome",
     "TrainingPlan",
+    "TrainingProgress",
     "TrainingState",
     "Verdict",
     "decoded",

@@ -22,13 +22,13 @@ class TrainingOutcome(JsonFile):
     """Mean training loss over the last tenth of the steps, in nats per token."""
     bits_per_byte: float | None = None
     """Bits per byte of held-out text after the last step, averaged over domains with the mixture's shares as weights; None if no
-    held-out document was long enough."""
+    held-out document has at least 1 000 bytes."""
     bits_per_byte_by_domain: Mapping[str, float] = field(default_factory=dict)
-    """Bits per byte of held-out text after the last step, for each domain with documents that are long enough."""
+    """Bits per byte of held-out text after the last step, for each domain with a document of at least 1 000 bytes."""
 
     @property
     def figures(self) -> dict[str, float]:
-        """The measured values of the figures that laws can predict, by name."""
+        """The measured values of the figures that a scaling law can predict, by name."""
         return {"loss": self.loss} | ({} if self.bits_per_byte is None else {"bits_per_byte": self.bits_per_byte})
 
     def figure(self, name: Figure) -> float | None:
@@ -50,8 +50,8 @@ class PointOutcome(JsonFile):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReachedStep(JsonFile):
-    """The step that the training of a training state had reached."""
+class TrainingProgress(JsonFile):
+    """The training step at which a training state was saved."""
 
     NAME: ClassVar[str] = "state.json"
     STEP: ClassVar[str] = "the step pretraining"

@@ -1,7 +1,8 @@
 """The key-value cache, so that generation processes each token only once.
 
-Shapes: B sequences, T new tokens, S tokens in the cache, K key and value heads, E width of a head. Prompts of different lengths
-are padded at the start, so that all rows write to the same slot; positions count from each row's first real token.
+Shapes: B sequences, T new tokens, S slots (filled ones and those of the new tokens), K key and value heads, E width of a head.
+Prompts of different lengths are padded at the start, so that all rows write to the same slot; positions count from each row's
+first real token.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ class LayerCache:
     """Buffers for the keys and values of one layer, filled from slot 0."""
 
     keys: Tensor
-    """Keys, BKSE."""
+    """Keys: B, K, capacity, E."""
     values: Tensor
-    """Values, BKSE."""
+    """Values: B, K, capacity, E."""
     length: int = 0
     """Number of filled slots."""
 
@@ -68,22 +69,25 @@ class KeyValueCache:
         for layer in self.layers:
             layer.keep(rows)
 
-    def positions(self, new: int) -> Tensor:
-        """BT: positions of the next `new` tokens, counted from each row's first token (0 for padding)."""
-        if self.length + new > self.capacity:
-            raise ConfigError(f"a cache of {self.capacity} tokens cannot hold {self.length + new}; increase its capacity")
-        slots_T = torch.arange(self.length, self.length + new, device=self.padding_B1.device)
+    def positions(self, new_tokens: int) -> Tensor:
+        """Returns [B, T]: positions of the next `new_tokens` tokens, counted from each row's first token (0 for padding)."""
+        if self.length + new_tokens > self.capacity:
+            raise ConfigError(f"a cache of {self.capacity} tokens cannot hold {self.length + new_tokens}; increase its capacity")
+        slots_T = torch.arange(self.length, self.length + new_tokens, device=self.padding_B1.device)
         return (slots_T - self.padding_B1).clamp(min=0)
 
-    def mask(self, new: int) -> Tensor | None:
-        """B1TS: which slots each of the next `new` tokens attends to; None if a causal mask is sufficient.
+    def mask(self, new_tokens: int) -> Tensor | None:
+        """Returns [B, 1, T, S]: which slots each of the next `new_tokens` tokens attends to.
+
+        None if no row has padding, and either the cache is empty (plain causal attention) or there is one new token (which
+        attends to every slot).
 
         A padding token attends to itself, because a softmax over no elements would be NaN.
         """
         padded = any(self.padding)
-        if not padded and (self.length == 0 or new == 1):
+        if not padded and (self.length == 0 or new_tokens == 1):
             return None
-        slots_S = torch.arange(self.length + new, device=self.padding_B1.device)
+        slots_S = torch.arange(self.length + new_tokens, device=self.padding_B1.device)
         queries_T1 = slots_S[self.length :, None]
         real_B1S = (slots_S >= self.padding_B1)[:, None]
         return ((slots_S <= queries_T1) & real_B1S | (slots_S == queries_T1))[:, None]

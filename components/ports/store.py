@@ -33,7 +33,7 @@ from components.ports.artifact_paths import (
     scratch_uri,
     uris_of,
 )
-from components.ports.verification import HASHED, VerifiedFiles, size_of, wrong_hash, wrong_size
+from components.ports.verification import HASHED, VerifiedFiles, hash_difference, size_difference, size_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -325,11 +325,11 @@ def _listed(paths: Sequence[str], max_paths: int = 20) -> str:
 
 
 def _wrong_size(directory: Path, record: FileRecord) -> str:
-    return wrong_size(size_of(directory / record.path), record)
+    return size_difference(size_of(directory / record.path), record)
 
 
 def _wrong_file(directory: Path, record: FileRecord, sha256_of: Callable[[Path], str] = sha256_of_file) -> str:
-    return _wrong_size(directory, record) or wrong_hash(sha256_of(directory / record.path), record)
+    return _wrong_size(directory, record) or hash_difference(sha256_of(directory / record.path), record)
 
 
 def records_of(output: Path, kind: type[Artifact] = Artifact) -> tuple[FileRecord, ...]:

@@ -1,12 +1,12 @@
-"""Remembers which files of artifacts were hashed, so that each file is hashed only once per run and once per machine.
+"""Remembers which files of artifacts were hashed: each is hashed at most once per run, and later runs on the machine skip it.
 
 A file counts as unchanged if its size, mtime, ctime and inode are the same as when it was hashed; programs cannot set the
-ctime. Two writes in the same clock tick give the same ctime, so a file is remembered only if its last change is older than its
-hashing (git's index has the same problem: Documentation/technical/racy-git.txt).
+ctime. Two writes in the same clock tick give the same ctime, so a file is remembered only if it last changed at least
+one clock tick before it was hashed (git's index has the same problem: Documentation/technical/racy-git.txt).
 
 In memory, a run remembers every file that it hashed, including files that it hashed while writing them. On disk, it remembers
-only files that existed before the run started, because only these were really read back from disk. A file that differs in any
-way from what is remembered is hashed again.
+only files that existed before the run started, because only these were really read back from disk. A file whose metadata
+differ in any way from those remembered is hashed again.
 """
 
 import contextlib
@@ -27,13 +27,14 @@ from components.files import written_beside
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED = "cache/verified"
+CACHE_DIRECTORY = "cache/verified"
 """Directory relative to a store's root; below `cache` because deleting it costs only time."""
 
 _TICK_SECONDS = 0.1
-"""Upper bound of the tick of file time stamps on Linux, in seconds: 1 to 10 ms, more on a busy virtual machine."""
+"""Upper bound in seconds for the tick of the clock of file time stamps on Linux. The tick is usually 1 to 10 ms, and longer on a
+busy virtual machine."""
 
-_COARSE = 2 * 10**9
+_COARSE_RESOLUTION_NS = 2 * 10**9
 """Resolution in nanoseconds that is assumed for file systems whose time stamps are whole seconds; FAT has 2 seconds."""
 
 _REALTIME_COARSE = 5
@@ -58,7 +59,7 @@ class Stamp:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     @property
-    def lasting(self) -> list[int]:
+    def persistent(self) -> list[int]:
         """The stamp without the device number, which may change when the machine restarts. This is what is stored on disk."""
         return [self.size, self.mtime_ns, self.ctime_ns, self.inode]
 
@@ -81,7 +82,7 @@ class HashedFiles:
         self.start_run()
 
     def start_run(self) -> None:
-        """Forget the files that an earlier run of this process has hashed."""
+        """Forget the files that an earlier run in this process has hashed."""
         self._sha256, self.run_started = {}, self.clock()
 
     def sha256(self, path: Path) -> str:
@@ -89,7 +90,7 @@ class HashedFiles:
         return self.hash(path)[0]
 
     def hash(self, path: Path) -> tuple[str, Stamp | None]:
-        """sha256 of a file, in hex, and its stamp; the stamp is None if a later change might not be visible in it."""
+        """sha256 of a file, in hex, and its stamp; no stamp if the file could still change without changing its stamp."""
         stamp = Stamp.of(path)
         if stamp in self._sha256:
             return self._sha256[stamp], stamp
@@ -114,19 +115,19 @@ class HashedFiles:
         return stamp.ctime_ns + _granularity(stamp.ctime_ns) < self.run_started
 
     def _settled(self, changed: int) -> bool:
-        """Whether a file last changed at `changed` (ns) would get another time stamp if it changed now.
+        """Whether a file last changed at `changed` (ns) would get a different time stamp if it changed now.
 
-        Waits for the next clock tick if that is enough.
+        If waiting for the next clock tick can make this true, waits for it.
         """
-        shows = changed + _granularity(changed)
+        distinguishable_from = changed + _granularity(changed)
         deadline = time.monotonic() + _TICK_SECONDS
-        while 0 <= shows - self.clock() < _TICK_SECONDS * 10**9 and time.monotonic() < deadline:
+        while 0 <= distinguishable_from - self.clock() < _TICK_SECONDS * 10**9 and time.monotonic() < deadline:
             time.sleep(_TICK_SECONDS / 100)
-        return shows < self.clock()
+        return distinguishable_from < self.clock()
 
 
 def _granularity(time_ns: int) -> int:
-    return 0 if time_ns % 10**9 else _COARSE
+    return 0 if time_ns % 10**9 else _COARSE_RESOLUTION_NS
 
 
 HASHED = HashedFiles()
@@ -135,7 +136,7 @@ HASHED = HashedFiles()
 
 @dataclass(frozen=True)
 class VerifiedFiles:
-    """Remembers on disk, for this machine, which files of an artifact are known to equal the manifest."""
+    """Remembers on disk, for this machine, which files of an artifact are known to match the manifest."""
 
     root: Path
     """Root of the store."""
@@ -147,28 +148,31 @@ class VerifiedFiles:
     def path(self) -> Path:
         """The file on disk, one per machine: another machine reads the artifact through its own caches, so it must verify it
         itself."""
-        return self.root / REMEMBERED / (platform.node() or "localhost") / f"{self.artifact.uri}.json"
+        return self.root / CACHE_DIRECTORY / (platform.node() or "localhost") / f"{self.artifact.uri}.json"
 
     def differences(self, records: Iterable[FileRecord]) -> dict[str, str]:
-        """Descriptions of how files differ from their records, by path. Files that are known to be equal are not read."""
+        """Descriptions of how files differ from their records, by path. Files that are known to match are not read."""
         directory, known = self.root / self.artifact.uri, self._known()
         differences, verified = dict[str, str](), dict[str, list[int]]()
         for record in records:
             path = directory / record.path
-            if wrong := wrong_size(size_of(path), record):
+            if wrong := size_difference(size_of(path), record):
                 differences[record.path] = wrong
-            elif known.get(record.path) != Stamp.of(path).lasting:
+            elif known.get(record.path) != Stamp.of(path).persistent:
                 sha256, stamp = self.hashed.hash(path)
-                if wrong := wrong_hash(sha256, record):
+                if wrong := hash_difference(sha256, record):
                     differences[record.path] = wrong
                 elif stamp and self.hashed.precedes_run(stamp):
-                    verified[record.path] = stamp.lasting
+                    verified[record.path] = stamp.persistent
         if verified:
             self._remember(verified)
         return differences
 
     def _known(self) -> Mapping[str, list[int]]:
-        """Stored stamps of the files that were equal, by path; empty if the stored file is damaged or dated in the future."""
+        """Stored stamps of files that matched the manifest, by path.
+
+        Empty if the cache file is missing, damaged, dated in the future, or about another digest.
+        """
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             checksum, _, remembered = self.path.read_bytes().partition(b"\n")
             if checksum.decode() == hashlib.sha256(remembered).hexdigest():
@@ -193,7 +197,7 @@ class VerifiedFiles:
 
     def forget(self) -> None:
         """Delete what any machine has stored about the artifact."""
-        for path in (self.root / REMEMBERED).glob(f"*/{self.artifact.uri}.json"):
+        for path in (self.root / CACHE_DIRECTORY).glob(f"*/{self.artifact.uri}.json"):
             path.unlink(missing_ok=True)
 
 
@@ -202,13 +206,13 @@ def size_of(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
 
-def wrong_size(size: int | None, record: FileRecord) -> str:
+def size_difference(size: int | None, record: FileRecord) -> str:
     """Description of how a file's size in bytes (None: no file) differs from its record; empty if it does not."""
     if size is None:
         return f"{record.path}: missing"
     return "" if size == record.size else f"{record.path}: {size} bytes, the manifest says {record.size}"
 
 
-def wrong_hash(sha256: str, record: FileRecord) -> str:
+def hash_difference(sha256: str, record: FileRecord) -> str:
     """Description of how a file's hash differs from its record; empty if it does not."""
     return "" if sha256 == record.sha256 else f"{record.path}: sha256 differs from the manifest"

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from components.artifacts import Plan, ReachedStep, TokenIndex
+from components.artifacts import Plan, TokenIndex, TrainingProgress
 from components.errors import ConfigError
 from components.files import JSON, link_or_copy
 from components.ports.verification import HASHED
@@ -71,7 +71,7 @@ def require_same_prefix(checkpoint: Path, identity: dict[str, JSON], settings: T
             )
 
 
-def write_training_state(checkpoint: Path, output: Path) -> ReachedStep:
+def write_training_state(checkpoint: Path, output: Path) -> TrainingProgress:
     """Write a checkpoint as a training state into `output` and return the step that it has reached.
 
     Files are hard-linked if possible. Times are left out, so that equal trainings write equal files.
@@ -83,6 +83,6 @@ def write_training_state(checkpoint: Path, output: Path) -> ReachedStep:
     manifest = {name: value for name, value in read_manifest(checkpoint).items() if name != "goodput"}
     write_manifest(directory, manifest)
     last = read_history(checkpoint)[-1]
-    reached = ReachedStep(step=manifest["step"], steps=manifest["identity"][LENGTH], tokens=int(last["tokens"]))
+    reached = TrainingProgress(step=manifest["step"], steps=manifest["identity"][LENGTH], tokens=int(last["tokens"]))
     reached.write(output)
     return reached

@@ -42,10 +42,11 @@ def split_module(source: str, module: str) -> ModuleText:
     Raises:
         SyntaxError: strings, brackets or indentation are not balanced, as in a template.
     """
-    from components.python_environment.statements import find  # imports numba, which other functions of this package do not need
+    # Imports numba, which other functions of this package do not need.
+    from components.python_environment.statements import find_docstrings
 
     raw = source.replace("\r\n", "\n").replace("\r", "\n").encode()
-    definitions, strings = find(np.frombuffer(raw, dtype=np.uint8))
+    definitions, strings = find_docstrings(np.frombuffer(raw, dtype=np.uint8))
     pieces, docstrings, done, line = [], [], 0, 1
     for owner, start, end, alone in strings[strings[:, 2] - strings[:, 1] >= LONG_DOCSTRING].tolist():
         text = _value(raw[start:end].decode())

@@ -20,7 +20,7 @@ from components.hashing import mixed
 from components.training.portions import Portion
 
 Integers = npt.NDArray[np.int64]
-Words = npt.NDArray[np.uint64]
+UInt64s = npt.NDArray[np.uint64]
 
 ROUNDS = 6
 """Number of Feistel rounds; at least four are needed for a pseudo-random permutation (Luby and Rackoff, doi 10.1137/0217022)."""
@@ -41,23 +41,23 @@ class DataOrder:
         return tuple(dict.fromkeys(portion.domain for portion in self.portions))
 
     def samples(self, first: int, count: int) -> tuple[Integers, Integers]:
-        """For samples `first` to `first + count`: the index of the portion in `portions`, and of the window in the portion.
+        """For the `count` samples from `first` on: the index of the portion in `portions`, and of the window in the portion.
 
-        Two arrays of int64, shape [count].
+        Returns two int64 arrays of shape [count].
         """
         indices, ordinals = self._ordinals(np.arange(first, first + count, dtype=np.int64))
         windows = np.empty_like(ordinals)
         for index in np.unique(indices):
-            own = indices == index
-            windows[own] = self._windows(self.portions[index], ordinals[own])
+            mask = indices == index
+            windows[mask] = self._windows(self.portions[index], ordinals[mask])
         return indices, windows
 
     def counts(self, samples: Integers) -> dict[str, Integers]:
-        """For each number n in `samples`: how many of the first n samples come from each domain and portion, by name. int64."""
+        """For each n in `samples`: how many of the first n samples are in each domain and portion, as int64 arrays by name."""
         counts: dict[str, Integers] = {}
         rest = samples
         for portion, fraction in zip(self.portions, self._fractions, strict=True):
-            taken = _taken(rest, fraction)
+            taken = _samples_taken(rest, fraction)
             for name in dict.fromkeys((portion.domain, portion.name)):
                 counts[name] = counts.get(name, 0) + taken
             rest = rest - taken
@@ -73,10 +73,10 @@ class DataOrder:
         ordinals = np.zeros_like(numbers)
         undecided, rest = np.arange(len(numbers)), numbers
         for index, fraction in enumerate(self._fractions):
-            before = _taken(rest, fraction)
-            own = _taken(rest + 1, fraction) > before
-            indices[undecided[own]], ordinals[undecided[own]] = index, before[own]
-            undecided, rest = undecided[~own], (rest - before)[~own]
+            before = _samples_taken(rest, fraction)
+            mask = _samples_taken(rest + 1, fraction) > before
+            indices[undecided[mask]], ordinals[undecided[mask]] = index, before[mask]
+            undecided, rest = undecided[~mask], (rest - before)[~mask]
         return indices, ordinals
 
     @cached_property
@@ -92,22 +92,22 @@ class DataOrder:
         epochs, positions = np.divmod(ordinals, portion.windows)
         windows = np.empty_like(positions)
         for epoch in np.unique(epochs):
-            own = epochs == epoch
+            mask = epochs == epoch
             key = hashlib.sha256(f"{self.seed}/{portion.name}/{epoch}".encode()).digest()
-            windows[own] = permuted(positions[own], portion.windows, key)
+            windows[mask] = permutation_at(positions[mask], portion.windows, key)
         return windows
 
 
-def _taken(numbers: Integers, fraction: int) -> Integers:
-    """How many of the first n samples a fraction (in units of 1 / 2^32) takes: floor(n · fraction / 2^32 + 1/2), exactly."""
+def _samples_taken(numbers: Integers, fraction: int) -> Integers:
+    """Number of the first n samples assigned to a fraction (in units of 1 / 2^32): floor(n · fraction / 2^32 + 1/2), exactly."""
     return (numbers * np.int64(fraction) + np.int64(2**31)) >> np.int64(32)
 
 
-def permuted(positions: Integers, size: int, key: bytes) -> Integers:
+def permutation_at(positions: Integers, size: int, key: bytes) -> Integers:
     """The elements at `positions` of a pseudo-random permutation of range(`size`), without storing the permutation.
 
-    A Feistel network over the next even number of bits, applied repeatedly until the result is in the range
-    (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, section 4). `key` has 32 bytes.
+    A Feistel network on the smallest even number of bits (at least 2) that can hold size - 1, applied repeatedly until the result
+    is in the range (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, section 4). `key` has 32 bytes.
     """
     if size < 1 or (len(positions) and not 0 <= positions.min() <= positions.max() < size):
         raise ConfigError(f"positions in a permutation of {size} elements must be from 0 to {size - 1}")
@@ -118,10 +118,10 @@ def permuted(positions: Integers, size: int, key: bytes) -> Integers:
     return words.astype(np.int64)
 
 
-def _feistel(words: Words, half: np.uint64, key: bytes) -> Words:
+def _feistel(words: UInt64s, half: np.uint64, key: bytes) -> UInt64s:
     mask = (np.uint64(1) << half) - np.uint64(1)
     high, low = words >> half, words & mask
     for number in range(ROUNDS):
-        secret = np.uint64(int.from_bytes(key[4 * number : 4 * number + 8], "little"))
-        high, low = low, high ^ (mixed(low ^ secret) & mask)
+        round_key = np.uint64(int.from_bytes(key[4 * number : 4 * number + 8], "little"))
+        high, low = low, high ^ (mixed(low ^ round_key) & mask)
     return (high << half) | low

@@ -13,7 +13,7 @@ from typing import Any
 
 from components.errors import ClusterError, ConfigError
 from infra.cluster.profiles import Profile
-from infra.cluster.service_images import CHARTS, Reference, of_chart, read_overrides, references, settings
+from infra.cluster.service_images import CHARTS, Reference, default_reference, read_overrides, references, settings
 
 SHAPES = ("trial", "production", "gpu")
 """Names of the values files that come with the chart longrun: `ci/NAME-values.yaml`."""
@@ -99,7 +99,7 @@ def images_of(profile: Profile, sources: Sources) -> dict[str, Reference]:
 
 
 def _own_image(profile: Profile, name: str) -> Reference:
-    return Reference(f"{profile.image_registry}/{name}", of_chart(name).tag, profile.image_digests.get(name, ""))
+    return Reference(f"{profile.image_registry}/{name}", default_reference(name).tag, profile.image_digests.get(name, ""))
 
 
 def _locations(charts: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Knows every image of the three charts, and replaces their references for mirrors and closed networks.
+"""Lists every image of the three charts, and rewrites their references for a mirror or for a registry in an air-gapped network.
 
-The values keys were read from the charts' templates: kuberay-operator v1.7.0, flyte-binary v2.0.43 and its subchart.
+The keys of the Helm values were taken from the charts' templates: kuberay-operator v1.7.0, flyte-binary v2.0.43 and its subchart.
 """
 
 import re
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from components.errors import ConfigError
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 
-CHARTS = REPOSITORY / "charts"
+CHARTS = PROJECT_ROOT / "charts"
 
 _REFERENCE = re.compile(
     r"(?P<repository>[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)+)(:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
@@ -35,10 +35,13 @@ class Reference:
         """Parse a reference. Raises `ConfigError` for an invalid one; `where` names it in the message."""
         match = _REFERENCE.fullmatch(text)
         if match is None or not (match["tag"] or match["digest"]):
-            raise ConfigError(f"{where}: {text!r} is not an image; allowed: HOST/NAME:TAG, HOST/NAME@sha256:…, or only sha256:…")
+            raise ConfigError(
+                f"{where}: {text!r} is not an image reference with a tag or digest; "
+                "allowed: HOST/NAME:TAG, HOST/NAME@sha256:…, or only sha256:…"
+            )
         return cls(match["repository"], match["tag"] or "", match["digest"] or "")
 
-    def moved(self, registry: str) -> "Reference":
+    def with_registry(self, registry: str) -> "Reference":
         """The same image in another registry: replaces the host and keeps the path, as `images.registry` of our chart does."""
         if self.repository.startswith(f"{registry}/"):
             return self
@@ -56,7 +59,7 @@ class ServiceImage:
     release: str
     """Release that uses the image: kuberay, longrun or flyte."""
     keys: tuple[str, ...]
-    """Keys of the chart's values that name the image; each has `repository` and `tag`."""
+    """Keys of the Helm values under which the chart expects `repository` and `tag` of this image."""
 
 
 IMAGES = {
@@ -68,15 +71,17 @@ IMAGES = {
     "connector": ServiceImage("flyte", ("flyteconnector.image",)),
     **{name: ServiceImage("longrun", (f"images.{name}",)) for name in ("core", "tracking", "postgres", "store")},
 }
-"""Every image of the three charts, by its name in a file for `--images`."""
+"""Every image of the three charts, keyed by the name that the file of `--images` uses."""
 
 _VALUES = {"kuberay": "values/kuberay.yaml", "flyte": "values/flyte.yaml", "longrun": "longrun/values.yaml"}
 
 
 def references(
-    own: Mapping[str, Reference], registry: str = "", overrides: Mapping[str, str] | None = None
+    longrun_images: Mapping[str, Reference], registry: str = "", overrides: Mapping[str, str] | None = None
 ) -> dict[str, Reference]:
-    """Name -> reference of the images that replace the charts' defaults: those in `own` and `overrides`; with `registry`, all.
+    """Map image names to the references that replace the charts' defaults: those in `longrun_images` or `overrides`.
+
+    If `registry` is set, every image is included.
 
     An override is a reference or only a digest. Raises `ConfigError` for an invalid override or an unknown name.
     """
@@ -87,10 +92,10 @@ def references(
         raise ConfigError(f"--images: unknown image {unknown[0]!r}; allowed: {', '.join(IMAGES)}")
     chosen = {}
     for name in IMAGES:
-        if not registry and name not in own and name not in overrides:
+        if not registry and name not in longrun_images and name not in overrides:
             continue
-        text, base = overrides.get(name, ""), own.get(name) or of_chart(name)
-        base = base.moved(registry) if registry else base
+        text, base = overrides.get(name, ""), longrun_images.get(name) or default_reference(name)
+        base = base.with_registry(registry) if registry else base
         if _DIGEST.fullmatch(text):
             chosen[name] = replace(base, digest=text)
         else:
@@ -131,8 +136,8 @@ def _setting(key: str, reference: Reference, *, digests: bool) -> list[str]:
     return [f"{key}.{name}={text}" for name, text in values.items()]
 
 
-def of_chart(name: str) -> Reference:
-    """The reference of an image in our values files."""
+def default_reference(name: str) -> Reference:
+    """The default reference of an image, as in the values files under `charts/`."""
     image = IMAGES[name]
     values = _yaml(_VALUES[image.release])
     for key in image.keys[0].split("."):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from components.errors import ClusterError, ConfigError, EndpointError, LoginRefused, LongrunError, QuotaExceeded
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.failures import explained, reason
 from infra.cluster.profiles import Profile
 from infra.variables import variable
@@ -61,7 +61,7 @@ class FlyteService:
             domain=self.profile.domain,
             auth_type="Pkce" if self._interactive else "Passthrough",
             rpc_retries=RPC_RETRIES,
-            root_dir=REPOSITORY,
+            root_dir=PROJECT_ROOT,
             # this machine's sys.path means nothing on the cluster
             sync_local_sys_paths=False,
         )

@@ -156,8 +156,8 @@ def watch(command: Sequence[str]) -> int:
         workers = ray_logs.worker_logs(directory)
         if address and (profile := profile_of_process()) and profile.workers > 0:
             workers += ray_logs.worker_logs_of_other_nodes(address)
-        named = {worker_log(number): data for number, data in ray_logs.numbered(workers).items()}
-        return named | {f"head/{name}": data for name, data in ray_logs.own_logs(directory).items()}
+        named = {worker_log(number): data for number, data in ray_logs.logs_by_number(workers).items()}
+        return named | {f"head/{name}": data for name, data in ray_logs.ray_logs(directory).items()}
 
     return Watch(command, put, ray).run()
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.ray import workers as ray_workers
 from infra.variables import UNPACKED
 
@@ -39,7 +39,7 @@ def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
         _temp_dir=str(_short_path(state)),
         logging_level=logging.ERROR,
         log_to_driver=True,
-        runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY), UNPACKED: str(state / "extensions")}},
+        runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), UNPACKED: str(state / "extensions")}},
     )
     return time.monotonic() - started
 

@@ -9,7 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from components.errors import LongrunError, TrainingError
-from infra.ray.logs import last_words
+from infra.ray.logs import likely_cause
 from infra.threads import use_threads
 
 Spec = TypeVar("Spec")
@@ -70,7 +70,7 @@ def _opened(reference: Any, since: float) -> Any:
         result = ray.cloudpickle.loads(ray.get(reference))
     except RayError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise TrainingError(f"a worker of the pool failed: {reason}{last_words(since)}") from error
+        raise TrainingError(f"a worker of the pool failed: {reason}{likely_cause(since)}") from error
     if isinstance(result, LongrunError):
         raise result
     return result

@@ -10,7 +10,7 @@ import ray
 
 from components.errors import ConfigError, TrainingError
 from components.ports import Metrics, TrainingReporter
-from infra.ray.logs import last_words
+from infra.ray.logs import likely_cause
 from infra.ray.mailbox import Outcome
 from infra.ray.workers import GroupConfig, group_for
 
@@ -61,12 +61,12 @@ class RayLauncher:
         outcome = group.run(pickled, metrics)
         self.overhead_seconds += _overhead(outcome, started, time.time())
         if outcome.lost:
-            raise TrainingError(f"{outcome.error}{last_words(started)}")
+            raise TrainingError(f"{outcome.error}{likely_cause(started)}")
         if outcome.error is not None:
             raise outcome.error
         if not outcome.is_complete:
             reason = _last_line(group.failure)
-            raise TrainingError(f"training workers failed: {reason}{last_words(started)}") from group.failure
+            raise TrainingError(f"training workers failed: {reason}{likely_cause(started)}") from group.failure
         return [ray.cloudpickle.loads(outcome.results[rank]) for rank in range(outcome.workers)]
 
     def _config(self, workers: int, min_workers: int) -> GroupConfig:

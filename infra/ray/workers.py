@@ -243,7 +243,7 @@ def _work(config: dict[str, Any]) -> None:
     rank = WorkerRank(placement_group.id.hex(), context.get_world_rank(), context.get_world_size())
     reporter = _MailReporter(rank, mailbox)
     ray.get(mailbox.join.remote(rank, placement_group))
-    logs.introduce(rank.rank, rank.world_size)
+    logs.log_rank(rank.rank, rank.world_size)
     done = 0
     while (assignment := ray.get(mailbox.assignment.remote(done))) is not None:
         work, spec = ray.cloudpickle.loads(assignment.pickled)

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.profiles import write_profile
 from infra.variables import quieten
 from tests.benchmarks.rows import Row, write
@@ -49,7 +49,7 @@ def submission(home: Path, flyte: FakeFlyte) -> tuple[float, float]:
     """Seconds from a command's start until Flyte gets its inputs and specifications, and until it ends."""
     command = [sys.executable, "-m", "workflows.cli", "run", "smoke", "--on", "cluster", "--home", str(home)]
     started = time.monotonic()
-    subprocess.run(command, cwd=REPOSITORY, env=os.environ, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=PROJECT_ROOT, env=os.environ, check=True, stdout=subprocess.DEVNULL)
     ended = time.monotonic()
     ready = max(when for call, when in flyte.times if call == "upload_inputs")
     return ready - started, ended - started

@@ -8,13 +8,13 @@ from flyte.models import SerializationContext
 from google.protobuf.json_format import MessageToDict
 
 import workflows.running
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.flyte import environments
 
 
 def main() -> None:
     """Serialise the driver's tasks and those of every environment that it depends on."""
-    context = SerializationContext(version="1", project="longrun", domain="development", root_dir=REPOSITORY)
+    context = SerializationContext(version="1", project="longrun", domain="development", root_dir=PROJECT_ROOT)
     loaded = [name for name in ("ray", "kubernetes", "torch") if name in sys.modules]
     tasks = {}
     for environment in (environments.driver, *environments.driver.depends_on):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundle import REPOSITORY, code_files, code_version
+from infra.bundle import PROJECT_ROOT, code_files, code_version
 
 SECRET = "a secret"
 
@@ -36,7 +36,7 @@ def test_a_home_a_dotenv_and_links_beside_the_code_stay_here(root: Path) -> None
 
 
 def test_everything_that_the_packages_import_or_read_travels() -> None:
-    taken = {Path(path).relative_to(REPOSITORY).as_posix() for path in code_files()}
+    taken = {Path(path).relative_to(PROJECT_ROOT).as_posix() for path in code_files()}
     assert {"workflows/pipeline.py", "components/artifacts/manifest.py", "infra/locks/core.txt", "pyproject.toml"} <= taken
     assert [name for name in taken if not name.endswith((".py", ".txt", ".toml"))] == []
 

@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.profiles import IMAGE_GROUPS, make_profile
 from tests import servers
 from tests.charts import helm
 
-PAGE = (REPOSITORY / "infra" / "clusters.md").read_text()
+PAGE = (PROJECT_ROOT / "infra" / "clusters.md").read_text()
 
 
 def block(heading: str) -> str:
@@ -31,7 +31,7 @@ def _sh(commands: str, database: servers.Postgres, store: str, backup: Path) -> 
     locations = {"STORE": f"s3://longrun?scheme=http&endpoint_override={store.removeprefix('http://')}", "BACKUP": str(backup)}
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
     environment = {**database.environment, **locations, **keys, "PATH": path}
-    subprocess.run(["bash", "-euo", "pipefail", "-c", commands], env=environment, cwd=REPOSITORY, check=True)
+    subprocess.run(["bash", "-euo", "pipefail", "-c", commands], env=environment, cwd=PROJECT_ROOT, check=True)
 
 
 def _query(database: servers.Postgres, name: str, query: str) -> str:
@@ -77,7 +77,7 @@ def test_a_damaged_dump_stops_the_restore(database: servers.Postgres, store: str
 
 def test_the_order_installs_the_pinned_versions_with_our_values() -> None:
     commands = block("The order").replace("\\\n", " ")
-    operators = yaml.safe_load((REPOSITORY / "charts" / "operators.yaml").read_text())
+    operators = yaml.safe_load((PROJECT_ROOT / "charts" / "operators.yaml").read_text())
     for name, operator in operators.items():
         (line,) = [line for line in commands.splitlines() if f"--install {name} {operator['chart']} " in line]
         assert f"--repo {operator['repository']} --version {operator['version']} " in line
@@ -102,7 +102,7 @@ def test_the_trial_s_profile_names_services_and_secrets_that_the_trial_has() -> 
 
 def test_files_and_values_that_the_page_names_exist() -> None:
     for path in re.findall(r"(?<![\w/])(charts/[\w./-]+\.yaml)", PAGE):
-        assert (REPOSITORY / path).is_file(), path
+        assert (PROJECT_ROOT / path).is_file(), path
     values = yaml.safe_load((helm.CHART / "values.yaml").read_text())
     for name in ("apiServerCidrs", "dnsCidrs"):
         assert f"`{name}`" in PAGE

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.distributions import (
     LOCKS,
     RUNTIME_GROUPS,
@@ -27,7 +27,7 @@ ELSEWHERE = {"vllm", "cluster", "tracking", "dev"}
 
 
 def test_every_dependency_group_that_a_run_imports_is_a_runtime_group() -> None:
-    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    groups = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
     assert set(RUNTIME_GROUPS) == set(groups) - ELSEWHERE
     assert set(SOURCE_GROUPS) < set(RUNTIME_GROUPS)
 
@@ -105,7 +105,7 @@ def ends(directory: Path) -> list[str]:
     """What the end of an image's build says of it, but for packages of the interpreter that runs the tests."""
     module = subprocess.run(
         [directory / "bin" / "python", "-m", "infra.distributions"],
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": os.environ["PATH"]},
+        env={"PYTHONPATH": str(PROJECT_ROOT), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
         check=False,

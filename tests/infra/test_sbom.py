@@ -9,12 +9,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from infra import sbom
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 
 
 @pytest.mark.parametrize(("image", "build"), [*((image, "cuda") for image in sbom.IMAGES), ("train", "cpu"), ("evaluate", "cpu")])
 def test_a_bill_holds_every_package_of_the_locks_and_no_other(image: str, build: str) -> None:
-    texts = [(REPOSITORY / "infra" / "locks" / f"{lock}.txt").read_text() for lock in sbom.locks(image, build)]
+    texts = [(PROJECT_ROOT / "infra" / "locks" / f"{lock}.txt").read_text() for lock in sbom.locks(image, build)]
     locked = {tuple(pin) for text in texts for pin in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)}
     bill = json.loads(sbom.bill_of_materials(image, build))
     listed = {(component["name"], component["version"]) for component in bill["components"]}
@@ -47,7 +47,7 @@ def test_the_same_locks_give_the_same_bytes() -> None:
 def test_a_bill_says_nothing_of_when_or_where_it_was_made() -> None:
     text = sbom.bill_of_materials("core")
     assert not re.search(r"timestamp|serialNumber|file://", text)
-    assert str(REPOSITORY) not in text
+    assert str(PROJECT_ROOT) not in text
 
 
 def test_a_bill_keeps_to_cyclonedx_s_schema() -> None:

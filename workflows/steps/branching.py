@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import Artifact, Manifest, ReachedStep, TrainingOutcome, TrainingState, encoded
+from components.artifacts import Artifact, Manifest, TrainingOutcome, TrainingProgress, TrainingState, encoded
 from components.decides import deciding
 from components.errors import ConfigError
 from components.files import JSON
@@ -119,7 +119,7 @@ def branch_figures(run: Run) -> dict[str, JSON]:
     branch = run.options.branch
     if branch is None:
         return {}
-    reached = value_of(run.store, branch.state, ReachedStep)
+    reached = value_of(run.store, branch.state, TrainingProgress)
     return {"branched_from": {"step": reached.step, "training_state": branch.state.content}}
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of_distribution
 from pathlib import Path
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 
 _GPUS = Path("/proc/driver/nvidia/gpus")
 """Where NVIDIA's driver has one folder per GPU."""
@@ -64,7 +64,7 @@ def version() -> str:
 
 
 @functools.cache
-def commit(repository: Path = REPOSITORY) -> str:
+def commit(repository: Path = PROJECT_ROOT) -> str:
     """The commit of the checkout that longrun runs from, with a plus sign if files differ; empty without a checkout."""
     if not (repository / ".git").exists():
         return ""

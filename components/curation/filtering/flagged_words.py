@@ -1,7 +1,7 @@
 """Computes the share of a document's words that are on its language's list of obscene and abusive words.
 
-Terms are matched as runs of whole words, ignoring case, as `components.curation.text.shingles` hashes them; a Han character
-counts as a word. So `ass` does not match in `class`, and Chinese needs no spaces.
+A term (word or phrase) matches a run of whole words, ignoring case. `components.curation.text.shingles` splits and hashes the
+words; each Han or kana character is a word. So `ass` does not match in `class`, and Chinese text needs no spaces between words.
 """
 
 import functools
@@ -22,7 +22,7 @@ from components.errors import ConfigError, SourceError
 from components.locations import read_bytes
 from components.machine_code import Hashes, compiled, mix
 
-LISTS = "flagged-words.parquet"
+LISTS_FILE = "flagged-words.parquet"
 
 _TERMS = pa.schema({"language": pa.string(), "term": pa.string()})
 
@@ -34,37 +34,37 @@ class Flagged:
     terms: int
     """Number of matches. Of two overlapping matches, the first counts; of two that start at the same word, the longer."""
     ratio: float
-    """Words in matches as a share of all words."""
+    """Fraction of the document's words that are part of a match."""
 
 
 @dataclass(frozen=True, slots=True)
 class WordList:
     """The hashed terms of one language."""
 
-    heads: Hashes
+    first_words: Hashes
     """Hashes of the terms' first words, sorted, uint64."""
     terms: Hashes
     """Hashes of the whole terms, sorted, uint64."""
     max_words: int
-    """Number of words of the longest term."""
+    """Number of words in the longest term."""
 
     @classmethod
     def of(cls, terms: Sequence[str]) -> "WordList":
         """A list of words and phrases; those without letters or digits are ignored."""
         hashed = [words for words in map(words_of, terms) if len(words)]
-        heads = np.array([words[0] for words in hashed], dtype=np.uint64)
-        wholes = np.array([_whole(words) for words in hashed], dtype=np.uint64)
-        return cls(np.unique(heads), np.unique(wholes), max(map(len, hashed), default=0))
+        first_words = np.array([words[0] for words in hashed], dtype=np.uint64)
+        wholes = np.array([_hash_of_term(words) for words in hashed], dtype=np.uint64)
+        return cls(np.unique(first_words), np.unique(wholes), max(map(len, hashed), default=0))
 
     def flagged(self, text: str) -> Flagged:
         """The matches of terms in a text."""
         words = words_of(text)
-        terms, within = _count(words, self.heads, self.terms, self.max_words)
+        terms, within = _count(words, self.first_words, self.terms, self.max_words)
         return Flagged(terms, within / max(1, len(words)))
 
 
 @compiled
-def _whole(words):  # type: ignore[no-untyped-def]
+def _hash_of_term(words):  # type: ignore[no-untyped-def]
     value = np.uint64(0)
     for word in words:
         value = mix(value + word)
@@ -78,12 +78,12 @@ def _contains(sorted_values, value):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _count(words, heads, terms, max_words):  # type: ignore[no-untyped-def]
+def _count(words, first_words, terms, max_words):  # type: ignore[no-untyped-def]
     """The number of matches, and the number of words in them."""
     index, matches, within = 0, 0, 0
     while index < len(words):
         length = 0
-        if _contains(heads, words[index]):
+        if _contains(first_words, words[index]):
             value = np.uint64(0)
             for step in range(min(max_words, len(words) - index)):
                 value = mix(value + words[index + step])
@@ -96,7 +96,7 @@ def _count(words, heads, terms, max_words):  # type: ignore[no-untyped-def]
 
 
 def terms_of(language: str, name: str) -> tuple[str, ...]:
-    """The words and phrases of a list, without blank lines and lines that start with `#`.
+    """Terms of the list `name`: `ldnoobw` for the built-in one, or a path or URI. Blank lines and lines with `#` are ignored.
 
     Raises:
         ConfigError: there is no built-in list for `language`.
@@ -105,7 +105,10 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
     if name == SHIPPED:
         if language not in PUBLISHED:
             known = ", ".join(sorted(PUBLISHED))
-            raise ConfigError(f"flagged_words: {SHIPPED!r} has no list for {language!r}; allowed: {known}, or the path of a file")
+            raise ConfigError(
+                f"flagged_words: the built-in list {SHIPPED!r} is not available for {language!r}, only for {known}; "
+                "give the path or URI of a word list instead"
+            )
         return words_in(language)
     try:
         lines = read_bytes(locate(name)).decode("utf-8-sig").splitlines()
@@ -118,22 +121,22 @@ def terms_of(language: str, name: str) -> tuple[str, ...]:
 
 
 def write_lists(lists: Mapping[str, str], directory: Path) -> None:
-    """Write the terms of all lists to `directory`, for the workers that read shards; `lists` are names by language.
+    """Write the terms of all lists to `directory`, for the workers that read shards; `lists` maps each language to its list.
 
     Raises what `terms_of` raises.
     """
     rows = [{"language": language, "term": term} for language, name in sorted(lists.items()) for term in terms_of(language, name)]
-    tables.write(directory / LISTS, pa.Table.from_pylist(rows, _TERMS))
+    tables.write(directory / LISTS_FILE, pa.Table.from_pylist(rows, _TERMS))
 
 
 def read_lists(directory: Path) -> dict[str, WordList]:
     """The lists that `write_lists` wrote, by language, cached in this process until they are written again."""
-    return _read_lists(directory, tables.version_of(directory / LISTS))
+    return _read_lists(directory, tables.version_of(directory / LISTS_FILE))
 
 
 @functools.lru_cache(maxsize=1)
 def _read_lists(directory: Path, version: tuple[int, ...]) -> dict[str, WordList]:
     terms: dict[str, list[str]] = {}
-    for row in pq.read_table(directory / LISTS).to_pylist():
+    for row in pq.read_table(directory / LISTS_FILE).to_pylist():
         terms.setdefault(row["language"], []).append(row["term"])
     return {language: WordList.of(own) for language, own in terms.items()}

@@ -1,4 +1,4 @@
-"""From a compute budget to a plan: the law's values, with what was chosen in their place. Pure arithmetic."""
+"""Turns a compute budget into a plan: the values that the scaling law recommends, except those that the user has chosen."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -26,21 +26,25 @@ WARMUP_STEPS = 2000
 """Paper, section 2.3."""
 
 MIN_STEPS = 100
-"""The law's batch is reduced where it would leave fewer steps: each tenth of the multi-step schedule then has ten."""
+"""Minimum number of steps. If the law's batch size would give fewer, it is reduced, so that each tenth of the multi-step schedule
+has at least 10 steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Planner:
-    """Plans a budget by a law. Raises `ConfigError` for a chosen shape of another vocabulary."""
+    """Plans a training run for a compute budget by a scaling law.
+
+    Raises `ConfigError` if the chosen shape's vocabulary size differs from the tokenizer's.
+    """
 
     config: ScalingConfig
-    """The budget."""
+    """The compute budget, and the name of the law."""
     choices: Choices
-    """What is decided already."""
+    """Values fixed by the user; the law sets the rest."""
     vocab_size: int
-    """Rows of the embedding: the tokenizer's."""
+    """Rows of the embedding, as given by the tokenizer."""
     law: Law
-    """The law of that name in the config, or one read from an artifact."""
+    """The law that `config.law` names, or one read from an artifact."""
 
     def __post_init__(self) -> None:
         shape = self.choices.shape
@@ -50,20 +54,20 @@ class Planner:
             )
 
     def plan(self, layout: ParallelLayout | None = None) -> Plan:
-        """The plan, whose shape and batch divide by `layout`; None: the shape by the layout of the choices, and any batch.
+        """The plan. Its shape and batch size are divisible by `layout`; if None, only the shape is, by the layout of `choices`.
 
         Raises:
-            ConfigError: a budget that makes no sense or is less than a batch, a law that cannot plan, a warm-up that is longer
-                than the training, or a layout that no shape divides by.
+            ConfigError: a budget that is outside the supported range or less than a batch, a law that cannot plan, a warm-up that
+                is longer than the training run, or a layout that fits no candidate shape.
         """
-        optimum, training = law_values(self.law, self.budget), self.choices.training
+        recommended, training = law_values(self.law, self.budget), self.choices.training
         parallel = layout or training.layout.over(training.workers)
 
         # Shape, batch and tokens, in this order: each depends on those before
-        shape, length = self._shape(optimum, parallel), self.sequence_length
+        shape, length = self._shape(recommended, parallel), self.sequence_length
         scale = scale_of(shape, length, self.law.scale)
         wanted_tokens = self.choices.tokens or self.budget / (SCALES[self.law.scale] * scale)
-        batch_size = self._batch_size(optimum["batch_tokens"], wanted_tokens, layout.replicas if layout else 1)
+        batch_size = self._batch_size(recommended["batch_tokens"], wanted_tokens, layout.replicas if layout else 1)
         steps = _steps(wanted_tokens, batch_size, length)
         tokens = steps * batch_size * length
 
@@ -73,12 +77,12 @@ class Planner:
             batch_size=batch_size,
             sequence_length=length,
             steps=steps,
-            learning_rate=self.choices.learning_rate or optimum["learning_rate"],
+            learning_rate=self.choices.learning_rate or recommended["learning_rate"],
             init_std=self.choices.init_std or INIT_STD,
             warmup_steps=_warmup_steps(self.choices.warmup_steps, steps),
             compute=float(non_embedding_flops_per_token(shape, length) * tokens),
             memory_bytes=self._memory_bytes(parallel, shape, batch_size),
-            law=optimum,
+            law=recommended,
             flops_per_token=flops_per_token(shape, length),
             prediction=predict(self.law.loss, scale, tokens) if self.law.loss else None,
             predicted_figure=self.law.figure,
@@ -87,16 +91,16 @@ class Planner:
 
     @property
     def sequence_length(self) -> int:
-        """Tokens in a sequence: the chosen number, else the context of the chosen shape, else the paper's."""
+        """Tokens per sequence: the chosen value, else the context length of the chosen shape, else the paper's."""
         shape = self.choices.shape
         return self.choices.sequence_length or (shape.context if shape else SEQUENCE_LENGTH)
 
     @property
     def budget(self) -> float:
-        """FLOPs as the law counts them: those of chosen shape and tokens, else the configured budget.
+        """FLOPs as the law counts them: the cost of the chosen shape and tokens if both are given, else the configured budget.
 
         Raises:
-            ConfigError: there is neither, or it makes no sense.
+            ConfigError: neither is given, or the budget is outside the supported range.
         """
         shape, tokens, scale = self.choices.shape, self.choices.tokens, self.law.scale
         if shape is not None and tokens is not None:
@@ -107,12 +111,12 @@ class Planner:
             raise ConfigError("ScalingConfig.compute is None; allowed: a budget in FLOPs, or None with a chosen shape and tokens")
         return self.config.compute
 
-    def _shape(self, optimum: dict[str, float], layout: ParallelLayout) -> ModelShape:
+    def _shape(self, recommended: dict[str, float], layout: ParallelLayout) -> ModelShape:
         if self.choices.shape is not None:
             return self.choices.shape
         scale, tokens = self.law.scale, self.choices.tokens
         return nearest_shape(
-            self.budget / SCALES[scale] / tokens if tokens else optimum[scale],
+            self.budget / SCALES[scale] / tokens if tokens else recommended[scale],
             vocab_size=self.vocab_size,
             sequence_length=self.sequence_length,
             scale=scale,
@@ -120,7 +124,10 @@ class Planner:
         )
 
     def _batch_size(self, batch_tokens: float, tokens: float, replicas: int) -> int:
-        """Sequences: as chosen, else the law's batch, or less where it would leave too few steps; a multiple of the replicas."""
+        """Sequences per batch: the chosen number unchanged, else the law's.
+
+        The law's is reduced if it would leave fewer than `MIN_STEPS` steps, and rounded to a multiple of the replicas.
+        """
         sequences = min(batch_tokens, tokens / MIN_STEPS) / self.sequence_length
         return self.choices.batch_size or replicas * max(1, round(sequences / replicas))
 
@@ -129,14 +136,14 @@ class Planner:
 
 
 def flops_per_token(shape: ModelShape, sequence_length: int) -> dict[str, float]:
-    """Training FLOPs of a token counted in three ways, and each 6N as a multiple of the paper's M (section 3.1, table 3)."""
+    """Training FLOPs per token counted in three ways, and each 6N estimate divided by the paper's M (section 3.1, table 3)."""
     scale = float(non_embedding_flops_per_token(shape, sequence_length))
-    without, with_embeddings = float(six_n(shape)), float(six_n(shape, with_embeddings=True))
+    six_n_no_embeddings, with_embeddings = float(six_n(shape)), float(six_n(shape, with_embeddings=True))
     return {
         "non_embedding": scale,
-        "six_n": without,
+        "six_n": six_n_no_embeddings,
         "six_n_with_embeddings": with_embeddings,
-        "six_n_ratio": without / scale,
+        "six_n_ratio": six_n_no_embeddings / scale,
         "six_n_with_embeddings_ratio": with_embeddings / scale,
     }
 
@@ -145,8 +152,8 @@ def _steps(tokens: float, batch_size: int, length: int) -> int:
     steps = round(tokens / (batch_size * length))
     if steps < 1:
         raise ConfigError(
-            f"{tokens:.0f} tokens are less than one batch of {batch_size} x {length}; allowed: a larger budget or number of "
-            "tokens, or a smaller batch, sequence or shape"
+            f"{tokens:.0f} tokens are less than one batch of {batch_size} x {length}; increase the budget or the number of "
+            "tokens, or reduce the batch size, the sequence length or the model"
         )
     return steps
 

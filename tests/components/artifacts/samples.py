@@ -25,7 +25,6 @@ from components.artifacts import (
     PointOutcome,
     Prediction,
     RawSource,
-    ReachedStep,
     Repetition,
     Sample,
     ShardTokens,
@@ -33,6 +32,7 @@ from components.artifacts import (
     TaskResult,
     TokenIndex,
     TrainingOutcome,
+    TrainingProgress,
 )
 
 SHAPE = ModelShape(n_layer=2, d_model=64, n_head=4, n_kv_head=4, d_ffn=256, vocab_size=512, context=64)
@@ -149,7 +149,7 @@ FILES: tuple[JsonFile, ...] = (
     PLAN,
     OUTCOME,
     PointOutcome(trained=OUTCOME),
-    ReachedStep(step=8, steps=10, tokens=16_384),
+    TrainingProgress(step=8, steps=10, tokens=16_384),
     VERDICT,
     FINDINGS,
     INDEX,

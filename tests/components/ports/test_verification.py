@@ -127,7 +127,7 @@ def test_another_machine_that_sees_the_same_disk_verifies_for_itself(
     store.local(remembered.artifact)
     assert len(hashings) == 3
     store.delete(remembered.artifact)
-    assert not [path for path in (store.root / verification.REMEMBERED).rglob("*") if path.is_file()]
+    assert not [path for path in (store.root / verification.CACHE_DIRECTORY).rglob("*") if path.is_file()]
 
 
 def test_a_full_disk_is_a_line_of_log(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from components.python_environment.statements import MODULE, find
+from components.python_environment.statements import MODULE, find_docstrings
 
 SOURCE = b'''"""module"""
 class A:
@@ -22,7 +22,7 @@ def g(
 
 
 def parsed(source: bytes) -> tuple[list[tuple[int, str]], list[tuple[int, str, bool]]]:
-    definitions, strings = find(np.frombuffer(source, dtype=np.uint8))
+    definitions, strings = find_docstrings(np.frombuffer(source, dtype=np.uint8))
     return (
         [(owner, source[start:end].decode()) for owner, start, end in definitions.tolist()],
         [(owner, source[start:end].decode(), bool(alone)) for owner, start, end, alone in strings.tolist()],

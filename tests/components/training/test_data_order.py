@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from components.artifacts import Mixture
 from components.errors import ConfigError
-from components.training.data_order import DataOrder, permuted
+from components.training.data_order import DataOrder, permutation_at
 from components.training.portions import Portion, apportion
 
 
@@ -28,19 +28,19 @@ def orders(draw: st.DrawFn) -> DataOrder:
 @given(size=st.integers(1, 3000), key=st.binary(min_size=32, max_size=32))
 @settings(deadline=None)
 def test_a_permutation_holds_every_place_once(size: int, key: bytes) -> None:
-    assert sorted(permuted(np.arange(size), size, key)) == list(range(size))
+    assert sorted(permutation_at(np.arange(size), size, key)) == list(range(size))
 
 
 def test_a_permutation_of_a_trillion_places_is_sought_without_being_held() -> None:
     positions = np.arange(10**12 - 1000, 10**12)
-    permutation = permuted(positions, 10**12, bytes(range(32)))
+    permutation = permutation_at(positions, 10**12, bytes(range(32)))
     assert len(set(permutation.tolist())) == 1000
     assert np.std(permutation) > 0.2 * 10**12
 
 
 def test_a_place_outside_of_a_permutation_is_refused() -> None:
     with pytest.raises(ConfigError, match="0 to 4"):
-        permuted(np.array([5]), 5, bytes(32))
+        permutation_at(np.array([5]), 5, bytes(32))
 
 
 @pytest.mark.long

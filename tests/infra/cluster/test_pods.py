@@ -17,7 +17,7 @@ from flyte._internal.runtime.task_serde import translate_task_to_wire
 from flyte.models import SerializationContext
 from google.protobuf.json_format import MessageToDict
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster import pods
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, to_toml
@@ -44,7 +44,7 @@ def task(profile: Profile, name: str) -> Json:
     async def step() -> None:
         """Does nothing."""
 
-    context = SerializationContext(version="1", project="longrun", domain="development", root_dir=REPOSITORY)
+    context = SerializationContext(version="1", project="longrun", domain="development", root_dir=PROJECT_ROOT)
     wire: Json = MessageToDict(translate_task_to_wire(step, context))["taskTemplate"]
     return wire
 

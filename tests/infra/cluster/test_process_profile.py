@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from components.errors import ConfigError
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.process_profile import CARRIER, adopt, in_pod, profile_of_process
 from infra.cluster.profiles import Profile, to_toml
 
@@ -34,7 +34,7 @@ def test_a_profile_adopted_after_the_environments_were_made_is_an_error(profile:
     variables = {name: value for name, value in os.environ.items() if name != CARRIER}
     command = [sys.executable, "-c", ADOPT_LATE]
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=variables, input=to_toml(profile), capture_output=True, text=True, check=False
+        command, cwd=PROJECT_ROOT, env=variables, input=to_toml(profile), capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     assert "RuntimeError: call adopt() before" in done.stdout + done.stderr

@@ -1,11 +1,11 @@
-"""References of the charts' images: read, moved, overridden; what is none is refused in a line."""
+"""References of the charts' images: read, with_registry, overridden; what is none is refused in a line."""
 
 from pathlib import Path
 
 import pytest
 
 from components.errors import ConfigError
-from infra.cluster.service_images import Reference, of_chart, read_overrides, references
+from infra.cluster.service_images import Reference, default_reference, read_overrides, references
 
 PINNED = f"sha256:{'7' * 64}"
 
@@ -21,12 +21,12 @@ def test_a_reference_is_read_and_said_again(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "postgres:17", "host/a", "https://host/a:1", "host/a@sha256:7", "host/A:1", "host/a:1 b"])
 def test_what_is_no_reference_is_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"image x: .* is not an image; allowed: HOST/NAME:TAG"):
+    with pytest.raises(ConfigError, match=r"image x: .* is not an image reference with a tag or digest; allowed: HOST/NAME:TAG"):
         Reference.parse(text, "image x")
 
 
 @pytest.mark.parametrize(
-    ("repository", "moved"),
+    ("repository", "with_registry"),
     [
         ("quay.io/a/operator", "mirror:5000/x/a/operator"),
         ("localhost/a", "mirror:5000/x/a"),
@@ -34,15 +34,15 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
         ("mirror:5000/x/core", "mirror:5000/x/core"),
     ],
 )
-def test_in_a_mirror_the_host_gives_way_and_path_tag_and_digest_stay(repository: str, moved: str) -> None:
-    assert str(Reference(repository, "v1", PINNED).moved("mirror:5000/x")) == f"{moved}:v1@{PINNED}"
+def test_in_a_mirror_the_host_gives_way_and_path_tag_and_digest_stay(repository: str, with_registry: str) -> None:
+    assert str(Reference(repository, "v1", PINNED).with_registry("mirror:5000/x")) == f"{with_registry}:v1@{PINNED}"
 
 
 def test_tags_and_digests_are_those_of_our_values_files() -> None:
-    assert str(of_chart("kuberay")) == "quay.io/kuberay/operator:v1.7.0"
-    assert str(of_chart("wait-for-db")).startswith("docker.io/library/postgres:")
-    assert of_chart("console").digest.startswith("sha256:")
-    assert of_chart("store").digest.startswith("sha256:")
+    assert str(default_reference("kuberay")) == "quay.io/kuberay/operator:v1.7.0"
+    assert str(default_reference("wait-for-db")).startswith("docker.io/library/postgres:")
+    assert default_reference("console").digest.startswith("sha256:")
+    assert default_reference("store").digest.startswith("sha256:")
 
 
 def test_without_registry_only_what_is_named_is_set() -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.profiles import IMAGE_GROUPS
 from tests.infra.containers import builders
 from tests.infra.containers.builders import digest
 
-SCRIPT = REPOSITORY / "infra" / "containers" / "build.sh"
+SCRIPT = PROJECT_ROOT / "infra" / "containers" / "build.sh"
 BUILT = (*IMAGE_GROUPS, "tracking")
 EVERY = pytest.mark.parametrize("builder", ["docker", "podman", "buildah"])
 
@@ -91,13 +91,13 @@ def test_images_are_loaded_into_kind_under_the_same_names(builder: str, tmp_path
 
 @EVERY
 def test_the_kind_recipe_of_the_documents_loads_what_the_chart_asks_for(builder: str, tmp_path: Path) -> None:
-    text = (REPOSITORY / "charts" / "README.md").read_text(encoding="utf-8")
+    text = (PROJECT_ROOT / "charts" / "README.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^make images (.*LOAD.*)$", text, re.MULTILINE)
     said = dict(word.split("=", 1) for word in shlex.split(line))
     done = build(machine(tmp_path, builder, "kind"), "--load", said.pop("LOAD"), BUILDER=builder, **said)
     assert done.returncode == 0, done.stderr
-    values = yaml.safe_load((REPOSITORY / "charts" / "longrun" / "values.yaml").read_text(encoding="utf-8"))["images"]
-    version = yaml.safe_load((REPOSITORY / "charts" / "longrun" / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    values = yaml.safe_load((PROJECT_ROOT / "charts" / "longrun" / "values.yaml").read_text(encoding="utf-8"))["images"]
+    version = yaml.safe_load((PROJECT_ROOT / "charts" / "longrun" / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
     # a name without a host is Docker Hub's for Kubernetes: k8s.io/docs/concepts/containers/images
     asked = {f"docker.io/{values[image]['repository']}:{version}" for image in ("core", "tracking")}
     assert set(builders.Builder(tmp_path, builder).images()) == asked

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.sbom import BUILDS, IMAGES, locks
 
-TEXT = (REPOSITORY / "infra" / "containers" / "Containerfile").read_text().replace("\\\n", " ")
-LOCKS = {path.stem for path in (REPOSITORY / "infra" / "locks").glob("*.txt")}
+TEXT = (PROJECT_ROOT / "infra" / "containers" / "Containerfile").read_text().replace("\\\n", " ")
+LOCKS = {path.stem for path in (PROJECT_ROOT / "infra" / "locks").glob("*.txt")}
 
 Stage = tuple[str, list[str]]
 
@@ -127,7 +127,7 @@ def test_the_base_is_an_argument_with_a_digest() -> None:
 
 @pytest.mark.parametrize("name", re.findall(r"^COPY (?!--from)(.+) \S+$", TEXT, re.MULTILINE))
 def test_what_is_copied_exists_and_is_not_ignored(name: str) -> None:
-    ignore = (REPOSITORY / ".dockerignore").read_text().split()
+    ignore = (PROJECT_ROOT / ".dockerignore").read_text().split()
     for path in name.split():
-        assert all((REPOSITORY / path.replace("${TORCH}", build)).exists() for build in BUILDS)
+        assert all((PROJECT_ROOT / path.replace("${TORCH}", build)).exists() for build in BUILDS)
         assert f"!{Path(path).parts[0]}" in ignore

@@ -15,7 +15,7 @@ import pytest
 from flyteidl2.plugins import ray_pb2
 
 from infra import caching, sbom
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import IMAGE_GROUPS, OTHER_IMAGES, Profile, to_toml
 from infra.distributions import source_distributions
@@ -33,7 +33,7 @@ def serialised(profile: Profile | None, **environment: str) -> dict[str, Any]:
     variables = {name: value for name, value in os.environ.items() if name != CARRIER} | environment
     variables |= {CARRIER: to_toml(profile)} if profile else {}
     command = [sys.executable, "-m", "tests.fake_cluster.serialise"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -205,7 +205,7 @@ def locked(group: str) -> set[str]:
 
 def imported(function: Any) -> set[str]:
     """Modules from outside that the step's components import."""
-    trees = [ast.parse((REPOSITORY / path).read_bytes()) for path in caching.reachable(function)]
+    trees = [ast.parse((PROJECT_ROOT / path).read_bytes()) for path in caching.reachable(function)]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
@@ -275,7 +275,7 @@ def test_a_profile_that_is_none_stops_serialisation_with_its_reason(tmp_path: Pa
     variables = {**os.environ, CARRIER: "endpiont = 'x'"}
     code = "import infra.flyte.environments"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=PROJECT_ROOT, env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
     # Flyte prints what it leaves of a traceback to the standard output.
@@ -300,7 +300,7 @@ def test_a_step_loads_what_it_needs_to_connect_and_nothing_that_serialises(
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=REPOSITORY,
+        cwd=PROJECT_ROOT,
         env={**environment, CARRIER: to_toml(profile), **variables},
         capture_output=True,
         text=True,

@@ -126,13 +126,13 @@ def trained(directory: Path, what: str) -> dict[str, Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    from infra.bundle import REPOSITORY
+    from infra.bundle import PROJECT_ROOT
     from infra.ray.train import RayLauncher
     from infra.ray.workers import release
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     node = cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(REPOSITORY)}})
+    ray.init(address=cluster.address, logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT_ROOT)}})
 
     def lose() -> None:
         if what == "worker":

@@ -88,7 +88,7 @@ class TestRayShardEngine(ShardEngineSuite):
     ) -> None:
         folder = tmp_path / "own"
         folder.mkdir()
-        for name, text in OWN.items():
+        for name, text in RAY_LOG_PATTERNS.items():
             (folder / name).write_text(text)
         rules = (Extension(code="own.py:NoTables", values={"word": "table"}),)
         for name in ("a", "b"):
@@ -122,7 +122,7 @@ class TestRayShardEngine(ShardEngineSuite):
         assert (report.documents, lost) == (3, {"b.jsonl": error, "d.jsonl": error})
 
 
-OWN = {
+RAY_LOG_PATTERNS = {
     "own.py": """
 from pathlib import Path
 

@@ -83,7 +83,9 @@ def test_another_list_is_another_fingerprint(tmp_path: Path, lists: dict[str, st
 
 
 def test_a_list_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no list for 'fr'; allowed: en, zh, or the path of a file"):
+    with pytest.raises(
+        ConfigError, match="the built-in list 'ldnoobw' is not available for 'fr', only for en, zh; give the path or URI"
+    ):
         terms_of("fr", "ldnoobw")
     with pytest.raises(SourceError, match=r"flagged words of en: .*none\.txt cannot be read"):
         terms_of("en", str(tmp_path / "none.txt"))

@@ -14,7 +14,7 @@ from components.errors import (
     ClusterError,
     ConfigError,
 )
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, write_profile
 from tests.fake_cluster.flyte_service import FakeFlyte
@@ -67,7 +67,7 @@ def longrun(home: Path, *words: str, **environment: str) -> subprocess.Completed
     """The command in a process of its own: it serialises tasks for the cluster as soon as it is loaded."""
     variables = {name: value for name, value in os.environ.items() if name != CARRIER} | SECRETS | environment
     command = [sys.executable, "-m", "workflows.cli", *words, "--home", str(home)]
-    return subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=PROJECT_ROOT, env=variables, capture_output=True, text=True, check=False)
 
 
 def submitted(home: Path, *words: str) -> str:

@@ -30,7 +30,7 @@ from components.errors import (
     LoginRefused,
     QuotaExceeded,
 )
-from infra.bundle import REPOSITORY, code_files
+from infra.bundle import PROJECT_ROOT, code_files
 from infra.cluster.process_profile import CARRIER
 from infra.cluster.profiles import Profile, parse_profile, write_profile
 from tests.fake_cluster.flyte_service import FakeFlyte
@@ -177,7 +177,7 @@ def test_the_driver_carries_the_profile_and_secrets_as_references(submission: Su
 def test_the_bundle_is_the_code_of_the_packages_and_their_locks_and_the_driver_gets_it(submission: Submission) -> None:
     flyte, _, _ = submission
     ((name, bundle),) = flyte.bundles.items()
-    assert set(files_of(bundle)) == {str(Path(path).relative_to(REPOSITORY)) for path in code_files()}
+    assert set(files_of(bundle)) == {str(Path(path).relative_to(PROJECT_ROOT)) for path in code_files()}
     arguments = driver_container(flyte.requests("create_run")[0])["args"]
     assert arguments[arguments.index("--tgz") + 1] == f"s3://bucket/{name}"
     assert arguments[arguments.index("--dest") + 1] == "."
@@ -209,7 +209,7 @@ def test_no_planted_secret_is_in_what_was_printed_sent_kept_or_bundled(submissio
 def test_nothing_of_this_machine_is_in_the_request(submission: Submission) -> None:
     flyte, _, home = submission
     sent = "".join(MessageToJson(request) for _, request in flyte.asked)
-    assert [path for path in (str(REPOSITORY), str(home), str(Path.home()) + "/", sys.prefix) if path in sent] == []
+    assert [path for path in (str(PROJECT_ROOT), str(home), str(Path.home()) + "/", sys.prefix) if path in sent] == []
 
 
 def test_flyte_keeps_what_it_remembers_in_the_home(submission: Submission) -> None:
