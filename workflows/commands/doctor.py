@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from components.errors import HomeError
-from infra.bundle import REPOSITORY
+from infra.bundle import PROJECT_ROOT
 from infra.distributions import LOCKS, RUNTIME_GROUPS, image_locks, installed, not_as_locked, pins, site_directories
 from infra.settings import Settings, usable_home
 from workflows.resources import in_gib
@@ -52,7 +52,7 @@ def packages(prefix: Path = Path(sys.prefix)) -> list[Finding]:
         return [
             _lock(lock, versions, "rebuild the image (make images), and set its new digest in the profile") for lock in of_image
         ]
-    remedy = "make install" if (REPOSITORY / "Makefile").is_file() else "install the wheel again with its dependencies"
+    remedy = "make install" if (PROJECT_ROOT / "Makefile").is_file() else "install the wheel again with its dependencies"
     return [_lock(LOCKS / f"{group}.txt", versions, remedy) for group in RUNTIME_GROUPS]
 
 
