@@ -17,7 +17,7 @@ PANEL.commands.add_typer(
     PROFILE.commands,
     name="profile",
     cls=PlainGroup,
-    help="Manage profiles: each describes a cluster, its services, and the pods that tasks run in.",
+    help="Manage profiles: each describes a cluster, its services, and the pods in which steps run.",
     epilog=epilog(["longrun profile list", "longrun profile show site"]),
     no_args_is_help=True,
     rich_help_panel=PANEL.title,
@@ -54,7 +54,8 @@ def deploy(
         str, typer.Option(metavar="HOST/PATH", help="Registry from which to pull all images of the three charts.")
     ] = "",
     images: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="File with references or digests for single images, by image name.")
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML file that overrides images, with lines NAME: REFERENCE or NAME: sha256:…"),
     ] = None,
     remove: Annotated[
         bool,
@@ -62,10 +63,10 @@ def deploy(
     ] = False,
     stop_runs: Annotated[bool, typer.Option("--stop-runs", help="With --remove: cancel the runs that are still active.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the steps without changing the cluster, and render the longrun chart.")
+        bool, typer.Option("--dry-run", help="Print the steps without changing the cluster, and check that the chart renders.")
     ] = False,
     recipe: Annotated[
-        str, typer.Option("--recipe", metavar="RECIPE", help="Recipe whose GPUs the cluster is checked for.")
+        str, typer.Option("--recipe", metavar="RECIPE", help="Check that the cluster has the GPUs that this recipe needs.")
     ] = "smoke",
     profile: ProfileOption = "",
     home: Home = None,
@@ -152,7 +153,7 @@ def profile_change(
 
 @PROFILE.command("longrun profile list", name="list")
 def profile_list(home: Home = None, as_json: Json = False) -> None:
-    """List the profiles of this home."""
+    """List the profiles in longrun's home directory."""
     from workflows.commands.cluster.profile import rows
     from workflows.commands.columns import in_columns
 

@@ -10,7 +10,7 @@ from workflows.cli.options import (
     STORE,
     Home,
     Json,
-    On,
+    OnHere,
     OutsideProfile,
     RecipeName,
     RunName,
@@ -67,7 +67,7 @@ def batch(
 
 @PANEL.command("longrun curation-plan smoke", "longrun curation-plan tiny --set curation.duplicates.near_duplicate_threshold=0.7")
 def curation_plan(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
-    """Show a recipe's sources and mixture, and which near duplicates it will remove, without running it."""
+    """Show a recipe's sources and mixture, and how likely its settings find near-duplicates, without running it."""
     from workflows.commands.curation_plan import curation_plan as planned
     from workflows.commands.curation_plan import curation_plan_lines
     from workflows.recipe import load_recipe
@@ -79,7 +79,7 @@ def curation_plan(recipe: RecipeName = "smoke", overrides: Set = None, as_json: 
 
 @PANEL.command("longrun dedup-curve tiny")
 def dedup_curve(
-    recipe: RecipeName = "smoke", overrides: Set = None, on: On = "here", home: Home = None, as_json: Json = False
+    recipe: RecipeName = "smoke", overrides: Set = None, on: OnHere = "here", home: Home = None, as_json: Json = False
 ) -> None:
     """Measure the fraction of documents that deduplication removes as a recipe's sources are added one by one."""
     from workflows.commands.dedup_curve import measure_and_show

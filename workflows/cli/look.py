@@ -12,7 +12,7 @@ PANEL = Panel("Look at runs")
 
 @PANEL.command("longrun runs", "longrun runs --profile site")
 def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
-    """List the runs of this home, newest last; with --profile, those on a cluster."""
+    """List the runs in longrun's home directory, newest last; with --profile, those on a cluster."""
     from workflows.commands.columns import in_columns
     from workflows.commands.runs import list_runs
 

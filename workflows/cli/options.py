@@ -15,7 +15,7 @@ Home = Annotated[
     typer.Option(
         "--home",
         metavar="DIRECTORY",
-        help="Directory in which longrun keeps runs, artifacts and caches.",
+        help="Home directory of longrun, which holds runs, artifacts and caches.",
         show_default="$LONGRUN_HOME or .longrun",
     ),
 ]
@@ -23,7 +23,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name of a built-in recipe, or a recipe file: FILE.py or FILE.py:FUNCTION.")
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, the start of one, or `latest`.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, a unique prefix of an id, or `latest`.")]
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Registered model: NAME (its newest version), NAME/VERSION or NAME@ALIAS.")
 ]
@@ -44,13 +44,14 @@ OutsideProfile = Annotated[
     typer.Option(
         "--profile",
         metavar="NAME",
-        help="Read from the cluster of this profile instead of the home, with the credentials that the profile refers to.",
+        help="Read from the cluster of this profile instead of longrun's home directory, with the profile's credentials.",
     ),
 ]
 On = Annotated[
     str,
     typer.Option("--on", metavar="WHERE", help="Where to run: `here` on this machine, or `cluster` on the profile's cluster."),
 ]
+OnHere = Annotated[str, typer.Option("--on", hidden=True, help="Only `here`; `cluster` is refused with the reason.")]
 Follow = Annotated[bool, typer.Option("--follow", help="With --on cluster: print the progress until the run ends.")]
 Upload = Annotated[
     bool,

@@ -14,6 +14,7 @@ from workflows.cli.options import (
     Json,
     MaxUpload,
     On,
+    OnHere,
     ProfileOption,
     RecipeName,
     Set,
@@ -44,12 +45,12 @@ def run(
     ] = None,
     parent: Annotated[
         str,
-        typer.Option("--from", metavar="RUN", help="Start pretraining from a checkpoint of this run: its id or `latest`."),
+        typer.Option("--from", metavar="RUN", help="Id of the run from whose checkpoint pretraining starts, or `latest`."),
     ] = "",
     at: Annotated[
         str,
         typer.Option(
-            "--at", metavar="FRACTION", help="With --from: which checkpoint, by the fraction of that run's training steps."
+            "--at", metavar="FRACTION", help="With --from: the checkpoint to start from, as a fraction of that run's steps."
         ),
     ] = "80%",
     on: On = "here",
@@ -185,16 +186,17 @@ def gc(
 def resume_proof(
     recipe: RecipeName = "smoke",
     overrides: Set = None,
-    steps: Annotated[int, typer.Option(min=8, help="Optimizer steps of the shortened training.")] = 200,
+    steps: Annotated[int, typer.Option(min=8, help="Training steps of the shortened run.")] = 200,
     seed: Annotated[int, typer.Option(help="Random seed for the step at which a worker is killed.")] = 0,
-    on: On = "here",
+    on: OnHere = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Prove that pretraining survives the kill of a worker.
+    """Check that pretraining resumes with the same result after a worker is killed.
 
-    Trains a shortened plan without interruption, and again with one worker killed at a random step: once resumed with the same
-    number of workers, and once with another where the layout allows it. Exits with code 1 if a resumed training ends differently.
+    Shortens the recipe's pretraining and trains once without interruption. Then trains again, kills a worker at a random step and
+    resumes: with the same number of workers, and if the parallelism layout allows it, with another number. Exits with code 1 if
+    the weights are not bitwise identical or, with another number of workers, if the final loss differs by more than 1 %.
     """
     from workflows.commands import resume_proof as proof
     from workflows.recipe import load_recipe

@@ -14,6 +14,7 @@ from workflows.cli.options import (
     Json,
     MaxUpload,
     On,
+    OnHere,
     OutsideProfile,
     ProfileOption,
     RunName,
@@ -42,30 +43,30 @@ def plan(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="With --minutes or --hours on this machine: recipe whose text and stages the plan is for.",
+            help="Recipe to plan for; only with --minutes or --hours and without --gpus.",
             show_default=False,
         ),
     ] = "",
     minutes: Annotated[
-        float | None, typer.Option(help="Time of the training in minutes, on this machine or on --gpus accelerators.")
+        float | None, typer.Option(help="Time of the training run in minutes, on this machine or on --gpus accelerators.")
     ] = None,
-    hours: Annotated[float | None, typer.Option(help="Time of the training in hours, as an alternative to --minutes.")] = None,
-    compute: Annotated[float | None, typer.Option(help="Compute budget of the training in FLOPs, such as 1e20.")] = None,
+    hours: Annotated[float | None, typer.Option(help="Time of the training run in hours, instead of --minutes.")] = None,
+    compute: Annotated[float | None, typer.Option(help="Compute budget of the training run in FLOPs, such as 1e20.")] = None,
     law: Annotated[
         str,
         typer.Option(
             metavar="LAW",
             help="Scaling law: the name of a published law, or a law file that `longrun fit` or `longrun sweep` wrote.",
-            show_default="deepseek; for a time on this machine, the law of this Python environment's text",
+            show_default="deepseek; for a time on this machine, the built-in law of the text of Python packages",
         ),
     ] = "",
-    model: Annotated[str, typer.Option(help="Model of the DeepSeek LLM paper to plan instead of a budget: 7b or 67b.")] = "",
+    model: Annotated[str, typer.Option(help="Instead of a budget: a model of the DeepSeek LLM paper, 7b or 67b.")] = "",
     tokens: Annotated[float | None, typer.Option(help="Number of training tokens, instead of what the law recommends.")] = None,
     text_bytes: Annotated[
         float | None,
         typer.Option(
-            help="Size of the training text in UTF-8 bytes, from which the plan counts epochs.",
-            show_default="of the recipe's last run",
+            help="Size of the training text in UTF-8 bytes, to compute the number of epochs; needs --minutes or --hours.",
+            show_default="size in the recipe's last run; none with --gpus",
         ),
     ] = None,
     sequence_length: Annotated[int | None, typer.Option(help="Number of tokens in a sequence.", show_default="4096")] = None,
@@ -75,7 +76,7 @@ def plan(
     mfu: Annotated[
         float, typer.Option(help="Model FLOPs utilisation: fraction of the peak FLOPs of an accelerator that training reaches.")
     ] = 0.4,
-    price: Annotated[float | None, typer.Option(help="Price of one accelerator per hour.")] = None,
+    price: Annotated[float | None, typer.Option(help="Price of one accelerator per hour, in any currency.")] = None,
     micro_batch: Annotated[int, typer.Option(help="Number of sequences that one replica of the model processes at a time.")] = 1,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure the training speed of this machine again, which takes at most a minute.")
@@ -83,9 +84,10 @@ def plan(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Plan a training for a given time or compute budget: model shape, tokens, batch size and learning rate.
+    """Plan a training run for a given time or compute budget: model shape, tokens, batch size and learning rate.
 
-    A scaling law gives the training with the lowest predicted loss. With --gpus, also plans the layout, time, cost and energy.
+    A scaling law gives the run with the lowest predicted loss. With --gpus, also plans the parallelism layout, time, cost and
+    energy.
     """
     from components.scaling.config import Accelerators
     from workflows.commands.plan import plan_lines, proposal_for
@@ -138,8 +140,8 @@ def fit(
         str,
         typer.Option(
             metavar="KEY=COLUMN,…",
-            help="Columns of the table by meaning: loss= (loss), and two of n= (model scale), d= (tokens) and c= (FLOPs); "
-            "optionally batch= and learning_rate=, to fit laws of them.",
+            help="Which column holds what. Required: loss=, and two of n= (model scale), d= (tokens), c= (FLOPs). "
+            "Optional: batch= and learning_rate=, to fit their laws as well.",
         ),
     ],
     scale: Annotated[
@@ -151,7 +153,7 @@ def fit(
     leave_out: Annotated[
         int | None,
         typer.Option(
-            help="Number of runs with the fewest tokens per n that the parametric fit excludes.",
+            help="Number of runs with the fewest tokens per model scale to exclude from the parametric fit.",
             show_default="as many as distort the fit",
         ),
     ] = None,
@@ -161,12 +163,13 @@ def fit(
         Path | None, typer.Option(metavar="FILE", help="Law file to write, for use with `longrun plan --law FILE`.")
     ] = None,
     base: Annotated[
-        str, typer.Option(metavar="LAW", help="Name or file of a law from which --output takes what this table cannot fit.")
+        str,
+        typer.Option(metavar="LAW", help="Law (name or file) for the parts of --output that this table cannot determine."),
     ] = "",
     report: Annotated[
         Path | None, typer.Option(metavar="DIRECTORY", help="Directory to write a report and its plots to, as HTML and PNG.")
     ] = None,
-    on: On = "here",
+    on: OnHere = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -203,7 +206,7 @@ def sweep(
     max_upload: MaxUpload = 2.0,
     home: Home = None,
 ) -> None:
-    """Train many small models, fit a scaling law to them, and test its prediction on a larger training."""
+    """Train many small models, fit a scaling law to them, and test its prediction on a larger training run."""
     from workflows.sweeps.sweep import load_sweep
 
     on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=False)
@@ -229,12 +232,13 @@ def sweeps(as_json: Json = False) -> None:
 def law(
     run: RunName = "latest",
     output: Annotated[
-        Path | None, typer.Option(help="File to copy the law to; the trainings of a text's law go beside it, as .csv.")
+        Path | None,
+        typer.Option(help="File to copy the law to; for a law of several vocabularies, also a .csv of its runs."),
     ] = None,
     profile: OutsideProfile = "",
     home: Home = None,
 ) -> None:
-    """Print the scaling laws that a finished sweep has fitted, how well they predict, and where its files are."""
+    """Print the scaling laws that a finished sweep has fitted, how well they predict, and where their files are."""
     from workflows.commands.sweep import copy_law, sweep_lines
     from workflows.steps.journals import journal_of
 
@@ -253,15 +257,17 @@ def compare_corpora(
     second: Annotated[
         str, typer.Argument(metavar="B", help="Second corpus: a file or directory of texts, or python-environment:DOMAIN.")
     ],
-    compute: Annotated[float, typer.Option(metavar="FLOPS", help="Largest budget in FLOPs of each ladder.")] = 1.2e12,
-    on: On = "here",
+    compute: Annotated[
+        float, typer.Option(metavar="FLOPS", help="Largest compute budget of a training run, in FLOPs.", show_default="1.2e12")
+    ] = 1.2e12,
+    on: OnHere = "here",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Fit a scaling law to each of two corpora, and compare them.
 
-    Trains a ladder of small models on each corpus. Shows how each law divides a budget between model and tokens, and which loss
-    it predicts.
+    Trains a ladder (small models of increasing size) on each corpus. Shows how each law divides a budget
+    between model and tokens, and which loss it predicts.
     """
     from workflows.commands.compare_corpora import compare_corpora as compared
     from workflows.commands.compare_corpora import comparison_lines
