@@ -55,7 +55,7 @@ def deploy(
     ] = "",
     images: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="YAML file that overrides images, with lines NAME: REFERENCE or NAME: sha256:…"),
+        typer.Option(metavar="FILE", help="YAML file that overrides images; its lines are NAME: REFERENCE or NAME: DIGEST."),
     ] = None,
     remove: Annotated[
         bool,

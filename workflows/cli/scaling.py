@@ -140,7 +140,7 @@ def fit(
         str,
         typer.Option(
             metavar="KEY=COLUMN,…",
-            help="Which column holds what. Required: loss=, and two of n= (model scale), d= (tokens), c= (FLOPs). "
+            help="Columns of the table by quantity. Required: loss=, and two of n= (model scale), d= (tokens), c= (FLOPs). "
             "Optional: batch= and learning_rate=, to fit their laws as well.",
         ),
     ],
