@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +131,8 @@ class SeriesWriter:
     """
 
     path: Path
-    _stream: IO[bytes] | None = field(default=None, init=False)
-    _steps: "array[int]" = field(default_factory=lambda: array("q"), init=False)
+    _steps: "array[int] | None" = field(default=None, init=False)
+    """Steps in the file; None: it has not been opened yet."""
     _starts: "array[int]" = field(default_factory=lambda: array("q"), init=False)
     """Offset of each step's line in bytes."""
     _size: int = field(default=0, init=False)
@@ -148,59 +148,48 @@ class SeriesWriter:
         Raises `OSError` if the file cannot be written.
         """
         row = {name: float(value) for name, value in values.items() if math.isfinite(value)}
-        stream = self._opened()
-        number = bisect_left(self._steps, step)
-        if number == len(self._steps):
-            self._write(stream, step, row)
+        steps = self._indexed()
+        number = bisect_left(steps, step)
+        if number == len(steps):
+            self._write(step, row)
             return row
-        known = self._row(stream, number) if self._steps[number] == step else {}
+        known = self._row(number) if steps[number] == step else {}
         new = {name: value for name, value in row.items() if known.get(name) != value}
         if new:
-            self._truncate(stream, number)
-            self._write(stream, step, known | row)
+            self._size = self._starts[number]
+            del steps[number:], self._starts[number:]
+            self._write(step, known | row)
         return new
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = None
-
-    def _opened(self) -> IO[bytes]:
-        if self._stream is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            data = self.path.read_bytes() if self.path.is_file() else b""
-            self._stream = self.path.open("r+b" if data else "w+b", buffering=0)
-            self._index(data)
-            self._stream.truncate(self._size)
-        return self._stream
-
-    def _index(self, data: bytes) -> None:
-        """Note the steps of a file that another process has begun, up to the first line that is truncated or damaged."""
-        self._steps, self._starts, self._size = array("q"), array("q"), 0
-        for line in data.splitlines(keepends=True):
+    def _indexed(self) -> "array[int]":
+        """The steps in the file, up to the first line that is truncated or damaged; creates the file."""
+        if self._steps is not None:
+            return self._steps
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        self._steps = array("q")
+        for line in self.path.read_bytes().splitlines(keepends=True):
             row = next(_rows(line), None)
             if row is None or (self._steps and row[STEP] <= self._steps[-1]):
-                return
+                break
             self._steps.append(int(row[STEP]))
             self._starts.append(self._size)
             self._size += len(line)
+        return self._steps
 
-    def _row(self, stream: IO[bytes], number: int) -> dict[str, float]:
+    def _row(self, number: int) -> dict[str, float]:
         stop = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
-        stream.seek(self._starts[number])
-        row = next(_rows(stream.read(stop - self._starts[number])), {})
+        with self.path.open("rb") as stream:
+            stream.seek(self._starts[number])
+            row = next(_rows(stream.read(stop - self._starts[number])), {})
         return {name: value for name, value in row.items() if name != STEP}
 
-    def _truncate(self, stream: IO[bytes], number: int) -> None:
-        self._size = self._starts[number]
-        stream.truncate(self._size)
-        del self._steps[number:], self._starts[number:]
-
-    def _write(self, stream: IO[bytes], step: int, row: Mapping[str, float]) -> None:
+    def _write(self, step: int, row: Mapping[str, float]) -> None:
         line = json.dumps({STEP: step, **row}).encode() + b"\n"
-        stream.seek(self._size)
-        stream.write(line)
-        self._steps.append(step)
+        with self.path.open("r+b", buffering=0) as stream:
+            stream.truncate(self._size)
+            stream.seek(self._size)
+            stream.write(line)
+        self._indexed().append(step)
         self._starts.append(self._size)
         self._size += len(line)

@@ -136,7 +136,15 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
     stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
     journal.write(
-        "run", run=journal.name, recipe=recipe.name, until=options.until, fresh=options.fresh, pid=os.getpid(), **stores, **origin
+        "run",
+        run=journal.name,
+        recipe=recipe.name,
+        until=options.until,
+        fresh=options.fresh,
+        changes=options.changes,
+        pid=os.getpid(),
+        **stores,
+        **origin,
     )
     with _waits_written_to(journal), output_to(journal.log("run")):
         parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
@@ -196,15 +204,19 @@ def _own(error: Exception) -> Exception:
 
 
 @environments.driver.task
-async def run_on_cluster(recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str) -> Artifact:
+async def run_on_cluster(
+    recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str, changes: list[str]
+) -> Artifact:
     """Run the pipeline in the pod of the driver, with the artifact store and MLflow of its profile.
 
     With `parents`, pretraining branches off the first of these runs that has finished pretraining, after the fraction `at` of its
-    steps. `recipe` is JSON: for a typed value, Flyte would make a schema at each submission, which takes half a second.
+    steps. `recipe` is JSON: for a typed value, Flyte would make a schema at each submission, which takes half a second. `changes`
+    is what was set on the command line.
     """
     chosen = from_json(recipe, Recipe)
     branch = find_branch_on_cluster(settings(), parents, at) if parents else None
-    with open_run_on_cluster(chosen, name, RunOptions(until=until, fresh=tuple(fresh), branch=branch)) as run:
+    options = RunOptions(until=until, fresh=tuple(fresh), changes=tuple(changes), branch=branch)
+    with open_run_on_cluster(chosen, name, options) as run:
         return await last_artifact(chosen, run)
 
 

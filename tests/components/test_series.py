@@ -31,7 +31,6 @@ def written(path: Path, *rows: tuple[int, dict[str, float]]) -> Path:
     writer = SeriesWriter(path)
     for step, values in rows:
         writer.append(step, values)
-    writer.close()
     return path
 
 

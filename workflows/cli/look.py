@@ -1,5 +1,6 @@
 """Commands that show runs: `runs`, `status` and `logs`."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -12,16 +13,15 @@ PANEL = Panel("Look at runs")
 
 @PANEL.command("longrun runs", "longrun runs --profile site")
 def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
-    """List the runs in longrun's home directory, newest last; with --profile, those on a cluster."""
-    from workflows.commands.columns import in_columns
-    from workflows.commands.runs import list_runs
+    """List the runs in longrun's home directory, newest last; with --profile, those on a cluster.
 
-    rows = list_runs(settings_of(home, profile=profile, services=(STORE,)))
-    words = [
-        [*(str(row[name]) for name in ("run", "recipe", "state")), f"{row['made']} made, {row['cached']} cached"] for row in rows
-    ]
-    lines = in_columns(words, (22, 12, 12))
-    print_result(rows, as_json, lines or ["this home has no runs yet; start one with: longrun run"])
+    For each: state, duration, steps, the model that came out, its main figure, why it failed, and what was set.
+    """
+    from workflows.commands.runs import list_runs, run_lines
+
+    found = list_runs(settings_of(home, profile=profile, services=(STORE,)))
+    none = ["this home has no runs yet; start one with: longrun run"]
+    print_result([asdict(run) for run in found], as_json, run_lines(found) or none)
 
 
 @PANEL.command("longrun status", "longrun status latest --json")
@@ -49,7 +49,7 @@ def logs(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Print the events of a run, or the log of one step.
+    """Print the events of a run, or one step: its inputs, configuration, figures, warnings, time and log.
 
     On a cluster, prints the output of the run's pods until they end. If the run has failed, exits with its code, except with
     --json.
@@ -60,7 +60,7 @@ def logs(
 
     if worker is not None and step is None:
         raise ConfigError("--worker needs a step: longrun logs RUN STEP --worker N")
-    chosen = find_run(settings_of(home), run, profile)
+    chosen = find_run(settings_of(home), run, profile, step or "")
     wanted = WantedLog(step=step or "", worker=worker, everything=everything)
     if as_json:
         # A program reads from the events how the run ended.

@@ -23,7 +23,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Name of a built-in recipe, or a recipe file: FILE.py or FILE.py:FUNCTION.")
 ]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, a unique prefix of an id, or `latest`.")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="Id of a run, a unique prefix of an id, or `latest`: the newest run of the kind that the command needs.",
+    ),
+]
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Registered model: NAME (its newest version), NAME/VERSION or NAME@ALIAS.")
 ]

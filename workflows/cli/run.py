@@ -93,7 +93,7 @@ def run(
         chosen = load_recipe(recipe, overrides or [])
         settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
         steps = tuple(step for name in fresh or [] for step in steps_of(name))
-        run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps)
+        run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps, changes=tuple(overrides or ()))
         stores = bool(artifact_root or mlflow_uri)
         on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=stores)
         if on == "cluster":

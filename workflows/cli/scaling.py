@@ -239,11 +239,11 @@ def law(
     home: Home = None,
 ) -> None:
     """Print the scaling laws that a finished sweep has fitted, how well they predict, and where their files are."""
-    from workflows.commands.sweep import copy_law, sweep_lines
+    from workflows.commands.sweep import LAWS, copy_law, sweep_lines
     from workflows.steps.journals import journal_of
 
     settings = settings_of(home, profile=profile, services=(STORE,))
-    journal = journal_of(settings, run)
+    journal = journal_of(settings, run, LAWS, make="longrun sweep")
     if output is not None:
         copy_law(journal, settings, output)
     typer.echo("\n".join(sweep_lines(journal, settings)).strip())

@@ -7,7 +7,7 @@ from components.errors import ConfigError
 from components.ports import ArtifactStore
 from infra.settings import Settings
 from workflows.steps.journal import Journal
-from workflows.steps.journals import journal_of
+from workflows.steps.journals import BEGUN, journal_of
 
 if TYPE_CHECKING:
     from components.pretraining.documents import SeenSequence
@@ -24,7 +24,7 @@ def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":
     from components.pretraining.documents import documents_of
     from components.pretraining.pretrain import planned_batches
 
-    journal, store = journal_of(settings, run), settings.store
+    journal, store = journal_of(settings, run, ("pretraining",), BEGUN), settings.store
     config = _config(journal, store)
     plan = store.local(journal.artifact("scaling"), only=(Plan.NAME,))
     # Only the index is needed, not the tokens, which are most of the bytes.

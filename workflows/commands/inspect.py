@@ -88,7 +88,7 @@ def find_corpus(settings: Settings, corpus: str) -> tuple[Path, Manifest | None]
         return _opened(store, corpus.rstrip("/"))
     if folder.is_dir():
         raise ConfigError(f"CORPUS is {corpus!r}, a directory without {DOCUMENTS}; allowed: the directory of a finished corpus")
-    return _opened(store, journal_of(settings, corpus).artifact("curation").uri)
+    return _opened(store, journal_of(settings, corpus, ("curation",)).artifact("curation").uri)
 
 
 def _opened(store: ArtifactStore, uri: str) -> tuple[Path, Manifest]:

@@ -3,15 +3,18 @@
 import shlex
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from components.errors import ConfigError, ExitCode, single_line
 from components.files import JSON
 from infra.settings import Settings
+from workflows.commands.columns import in_columns
+from workflows.commands.step_log import step_json, step_lines
 from workflows.steps.journal import Event, Journal
 from workflows.steps.journals import journals
+from workflows.steps.run_summary import RunSummary
 
 _EVENTS_OF_STATUS = 5
 """Number of events that `status` prints, the newest ones."""
@@ -75,6 +78,7 @@ class LocalRun:
     """A run on this machine."""
 
     journal: Journal
+    settings: Settings
 
     @property
     def name(self) -> str:
@@ -83,19 +87,21 @@ class LocalRun:
 
     def status(self) -> Status:
         """The state of the run, how many steps it made and reused, and its newest events."""
-        row = run_row(self.journal)
-        first = f"run {row['run']}, on this machine: {row['state']}, {row['made']} steps made, {row['cached']} cached"
-        return Status(as_json=row, lines=[first, *event_lines(self.journal.events())[-_EVENTS_OF_STATUS:]])
+        run = RunSummary.of(self.journal)
+        first = f"run {run.run}, on this machine: {run.state}, {run.made} steps made, {run.cached} cached"
+        return Status(as_json=asdict(run), lines=[first, *event_lines(self.journal.events())[-_EVENTS_OF_STATUS:]])
 
     def log_lines(self, wanted: WantedLog) -> list[str]:
-        """The log of a step; without a step, one line per event."""
+        """What a step did, and its log; without a step, one line per event."""
         self._require_no_worker(wanted)
-        return [read_log(self.journal, wanted.step)] if wanted.step else event_lines(self.journal.events())
+        if not wanted.step:
+            return event_lines(self.journal.events())
+        return step_lines(self.journal, self.settings.store, wanted.step)
 
     def log_json(self, wanted: WantedLog) -> Any:
-        """The log of a step as one string; without a step, the events."""
+        """What a step did, and its log; without a step, the events."""
         self._require_no_worker(wanted)
-        return read_log(self.journal, wanted.step) if wanted.step else self.journal.events()
+        return step_json(self.journal, self.settings.store, wanted.step) if wanted.step else self.journal.events()
 
     def _require_no_worker(self, wanted: WantedLog) -> None:
         if wanted.worker is not None:
@@ -120,20 +126,33 @@ class LocalRun:
         )
 
 
-def list_runs(settings: Settings) -> list[dict[str, JSON]]:
-    """`run_row` of every run of the home, or of the cluster that the settings refer to, oldest first."""
-    return [run_row(journal) for journal in reversed(list(journals(settings))) if journal.path.is_file()]
+def list_runs(settings: Settings) -> list[RunSummary]:
+    """Every run of the home, or of the cluster that the settings refer to, oldest first."""
+    return [RunSummary.of(journal) for journal in reversed(list(journals(settings))) if journal.path.is_file()]
 
 
-def run_row(journal: Journal) -> dict[str, JSON]:
-    """Id, recipe and state of a run, and how many steps it made and reused; for a run on a cluster only that it was submitted."""
-    events = journal.events()
-    kinds = [event["event"] for event in events]
-    ended = next((event for event in reversed(events) if event["event"] == "finished"), None)
-    submitted = next((kind for kind in kinds if kind in {"submitted", "refused"}), "")
-    state = submitted or ("unfinished" if ended is None else "failed" if ended["failed"] else "finished")
-    recipe = next((event["recipe"] for event in events if "recipe" in event), "?")
-    return {"run": journal.name, "recipe": recipe, "state": state, "made": kinds.count("made"), "cached": kinds.count("cached")}
+def run_lines(runs: Sequence[RunSummary]) -> list[str]:
+    """One line per run, and below it why it failed and what was set."""
+    words = [
+        [run.run, run.recipe, run.state, duration(run.seconds), f"{run.made} made, {run.cached} cached", run.result, run.figure]
+        for run in runs
+    ]
+    lines = []
+    for run, line in zip(runs, in_columns(words, (22, 12, 13, 9, 21, 16)), strict=True):
+        lines.append(line.rstrip())
+        lines += [f"    {run.state}: {run.failure}"] if run.failure else []
+        lines += [f"    set: {' '.join(run.changes)}"] if run.changes else []
+    return lines
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest of its units, such as `2 h 05 min`."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes} min {int(seconds % 60):02d} s"
+    return f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24:02d} h"
 
 
 def event_lines(events: Sequence[Event]) -> list[str]:
@@ -155,12 +174,3 @@ def _fact(name: str, value: Any) -> str:
 def home_option(settings: Settings) -> str:
     """The `--home` option for commands that use the same home; empty for `.longrun` in the current directory."""
     return "" if settings.home == Path(".longrun").absolute() else f" --home {shlex.quote(str(settings.home))}"
-
-
-def read_log(journal: Journal, step: str) -> str:
-    """The log of a step. Raises `ConfigError` if the run has no log of that step."""
-    path = journal.log(step)
-    if not path.is_file():
-        known = ", ".join(sorted(log.stem for log in journal.directory.glob("*.log"))) or "none"
-        raise ConfigError(f"run {journal.name} has no log of step {step!r}; allowed: {known}")
-    return path.read_text(errors="replace")

@@ -20,6 +20,9 @@ from workflows.steps.journal import Journal, listening
 from workflows.steps.values import value_of
 from workflows.sweeps.sweep import Sweep
 
+LAWS = ("hyper_parameter_law", "scaling_law", "text_law")
+"""Steps that fit a law, a sweep's own law last."""
+
 
 def sweep_and_show(config: Sweep, settings: Settings) -> None:
     """Run a sweep, print each step as it happens, then its laws and the verdict on their prediction."""
@@ -65,7 +68,7 @@ def copy_law(journal: Journal, settings: Settings, path: Path) -> None:
 
 def _laws(journal: Journal) -> list[str]:
     """The steps that have fitted a law, the sweep's own law last."""
-    return [name for name in ("hyper_parameter_law", "scaling_law", "text_law") if journal.find(name)]
+    return [name for name in LAWS if journal.find(name)]
 
 
 def _file_of(step: str) -> str:

@@ -8,19 +8,33 @@ from typing import TYPE_CHECKING
 from components.errors import ConfigError
 from components.files import write_text
 from infra.settings import Settings
-from workflows.steps.journal import Journal, find_journal
+from workflows.steps.journal import DONE, Journal, find_journal
 
 if TYPE_CHECKING:
     from infra.run_events import RunEvents
 
 
-def journal_of(settings: Settings, run: str) -> Journal:
+LATEST = "latest"
+"""The name of the newest run of the kind that a command needs."""
+
+BEGUN = (*DONE, "started", "failed")
+"""Events of a step that has begun."""
+
+
+def journal_of(
+    settings: Settings, run: str, steps: tuple[str, ...] = (), kinds: tuple[str, ...] = DONE, *, make: str = "longrun run"
+) -> Journal:
     """The journal of a run, by its id, a unique prefix of it, or `latest`; from a cluster if `settings` name a profile.
+
+    With `steps`, `latest` is the newest run that has an event of these `kinds` of one of the steps. `make` is the command that
+    makes such a run, for the error message.
 
     Raises:
         ConfigError: no run matches, or several do.
         StoreError: the cluster's store cannot be reached.
     """
+    if run == LATEST and steps:
+        return _newest(settings, steps, kinds, make)
     if not settings.profile:
         return find_journal(settings.runs, run)
     known = _events(settings.artifact_root).runs()
@@ -29,6 +43,15 @@ def journal_of(settings: Settings, run: str) -> Journal:
         recent, where = ", ".join(known[-3:]) or "none yet", f"of profile {settings.profile}"
         raise ConfigError(f"run {run!r} matches {len(matching)} runs {where}; allowed: latest, or a unique prefix of: {recent}")
     return _fetched(settings, matching[0])
+
+
+def _newest(settings: Settings, steps: tuple[str, ...], kinds: tuple[str, ...], make: str) -> Journal:
+    for journal in journals(settings):
+        if any(journal.find(step, kinds) for step in steps):
+            return journal
+    where = f"of profile {settings.profile}" if settings.profile else f"in {settings.home}"
+    done = "finished" if kinds == DONE else "begun"
+    raise ConfigError(f"no run {where} has {done} step {' or '.join(steps)}; make one with: {make}")
 
 
 def journals(settings: Settings) -> Iterator[Journal]:

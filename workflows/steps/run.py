@@ -33,6 +33,8 @@ class RunOptions:
     """Last stage to run; empty: all stages."""
     fresh: tuple[str, ...] = ()
     """Steps to execute even if their artifacts are cached."""
+    changes: tuple[str, ...] = ()
+    """FIELD=VALUE of each `--set`, for the journal."""
     branch: Branch | None = None
     """Branch of another run's pretraining; None: pretraining starts at the first step."""
 

@@ -53,11 +53,8 @@ class StepSeries:
         return new
 
     def flush(self) -> None:
-        """Close the file; from a pod, upload it."""
-        if self._writer is None:
-            return
-        self._writer.close()
-        if in_pod():
+        """From a pod, upload the file."""
+        if self._writer is not None and in_pod():
             self._upload()
 
     @property

@@ -16,7 +16,7 @@ from infra.settings import Settings, settings
 from tests.infra.conftest import sample_profile
 from tests.infra.s3_server import BUCKET, bucket
 from workflows.steps.journal import Journal
-from workflows.steps.journals import journal_of, journals, stored_journal
+from workflows.steps.journals import BEGUN, journal_of, journals, stored_journal
 
 ROOT = f"s3://{BUCKET}/longrun"
 RUN, OLDER = "20261130-120000-abcd", "20261130-110000-abcd"
@@ -94,3 +94,28 @@ def test_a_pod_leaves_its_events_in_the_store_with_each_one(
     for event in ("started", "made"):
         journal.write(event, step="sft")
         assert journal_of(there, journal.name).events()[-1]["event"] == event
+
+
+def test_latest_is_the_newest_run_of_the_kind_that_is_needed(tmp_path: Path) -> None:
+    own = Settings(home=tmp_path)
+    for name, event, step in (
+        ("20260101-000000-aaaa", "made", "curation"),
+        ("20260102-000000-bbbb", "cached", "curation"),
+        ("20260103-000000-cccc", "started", "pretraining"),
+        ("20260104-000000-dddd", "made", "scaling_law"),
+    ):
+        Journal(own.runs / name).write(event, step=step)
+    Journal(own.runs / "20260105-000000-eeee").write("submitted", recipe="tiny")
+    assert journal_of(own, "latest", ("curation",)).name == "20260102-000000-bbbb"
+    assert journal_of(own, "latest", ("pretraining",), BEGUN).name == "20260103-000000-cccc"
+    assert journal_of(own, "latest", ("text_law", "scaling_law")).name == "20260104-000000-dddd"
+    assert journal_of(own, "latest").name == "20260105-000000-eeee"
+    assert journal_of(own, "20260101", ("pretraining",)).name == "20260101-000000-aaaa"
+    with pytest.raises(ConfigError, match="has finished step pretraining; make one with: longrun run"):
+        journal_of(own, "latest", ("pretraining",))
+
+
+def test_on_a_cluster_too_latest_is_the_newest_run_of_the_kind_that_is_needed(there: Settings) -> None:
+    assert journal_of(there, "latest", ("pretraining",)).name == RUN
+    with pytest.raises(ConfigError, match="no run of profile site has finished step scaling_law; make one with: longrun sweep"):
+        journal_of(there, "latest", ("scaling_law",), make="longrun sweep")

@@ -15,7 +15,8 @@ from infra.settings import Settings
 from workflows.commands.cluster.log_lines import lines_after, ours
 from workflows.commands.cluster.states import as_json, changed, failure, looked_at, state_lines
 from workflows.commands.runs import AnyRun, Failure, LocalRun, Status, WantedLog
-from workflows.steps.journal import find_journal, is_name, show
+from workflows.steps.journal import Journal, find_journal, is_name, show
+from workflows.steps.journals import BEGUN, LATEST, journals
 
 if TYPE_CHECKING:
     from infra.flyte.runs import FlyteRuns, RunState, Step
@@ -138,8 +139,8 @@ class ClusterRun:
         raise ClusterError(f"step {step.task} of run {self.name} has no log {name} in {where}; it has: {known}")
 
 
-def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
-    """The run that `run` names, on a cluster or on this machine.
+def find_run(settings: Settings, run: str, profile: str = "", step: str = "") -> AnyRun:
+    """The run that `run` names, on a cluster or on this machine; with `step`, `latest` is the newest one that has come to it.
 
     A run that another machine submitted is found by its full id and the profile.
 
@@ -149,18 +150,27 @@ def find_run(settings: Settings, run: str, profile: str = "") -> AnyRun:
     """
     name = run.removeprefix("r")
     try:
-        journal = find_journal(settings.runs, name)
+        journal = _found(settings, name, step)
     except ConfigError:
         if not is_name(name):
             raise
         return ClusterRun(name=f"r{name}", profile=read_profile(settings.home, profile), settings=settings)
     submission = next((event for event in journal.events() if event["event"] in {"submitted", "refused"}), None)
     if submission is None:
-        return LocalRun(journal)
+        return LocalRun(journal, settings)
     if submission["event"] == "refused":
         raise ClusterError(f"run {journal.name} was not started: {submission['message']}")
     chosen = read_profile(settings.home, profile or submission["profile"])
     return ClusterRun(name=submission["flyte"], profile=chosen, settings=settings)
+
+
+def _found(settings: Settings, name: str, step: str) -> Journal:
+    """The journal of a run in the home. Of a run on a cluster the home does not know which steps it has come to."""
+    if name == LATEST and step:
+        for journal in journals(settings):
+            if journal.find(step, BEGUN) or any(event["event"] == "submitted" for event in journal.events()):
+                return journal
+    return find_journal(settings.runs, name)
 
 
 def follow(run: ClusterRun, say: Callable[[str], None], pause: float | None = None) -> "RunState":

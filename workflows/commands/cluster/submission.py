@@ -69,10 +69,13 @@ def submit(
     # Flyte has lists and no tuples
     fresh, runs = list(options.fresh), list(parents.runs) if parents else []
     at = parents.at if parents else ""
-    facts = {"recipe": recipe.name, "until": options.until, "fresh": fresh} | ({"from": runs, "at": at} if runs else {})
+    changes = list(options.changes)
+    facts = {"recipe": recipe.name, "until": options.until, "fresh": fresh, "changes": changes} | (
+        {"from": runs, "at": at} if runs else {}
+    )
 
     def inputs(seen: Recipe, name: str) -> tuple[Any, ...]:
-        return to_json(seen), name, options.until, fresh, runs, at
+        return to_json(seen), name, options.until, fresh, runs, at, changes
 
     return _submitted(recipe, settings, chosen, "run_on_cluster", inputs, facts, say, max_upload)
 
