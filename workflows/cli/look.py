@@ -19,9 +19,9 @@ def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False)
     """
     from workflows.commands.runs import list_runs, run_lines
 
-    found = list_runs(settings_of(home, profile=profile, services=(STORE,)))
+    listed = list_runs(settings_of(home, profile=profile, services=(STORE,)))
     none = ["this home has no runs yet; start one with: longrun run"]
-    print_result([asdict(run) for run in found], as_json, run_lines(found) or none)
+    print_result([asdict(run) for run in listed], as_json, run_lines(listed) or none)
 
 
 @PANEL.command("longrun status", "longrun status latest --json")

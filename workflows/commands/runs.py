@@ -12,9 +12,9 @@ from components.files import JSON
 from infra.settings import Settings
 from workflows.commands.columns import in_columns
 from workflows.commands.step_log import step_json, step_lines
+from workflows.reports.runs import RunSummary
 from workflows.steps.journal import Event, Journal
 from workflows.steps.journals import journals
-from workflows.steps.run_summary import RunSummary
 
 _EVENTS_OF_STATUS = 5
 """Number of events that `status` prints, the newest ones."""

@@ -8,69 +8,69 @@ from components.files import JSON
 from components.ports import ArtifactStore
 from components.series import Series
 from infra.mlflow.tracking import flatten
+from workflows.reports.steps import StepSummary, steps_in
 from workflows.steps.journal import Journal
-from workflows.steps.step_record import StepRecord, steps_in
 
 _SHOWN_PROGRESS = ("loss", "learning_rate", "gradient_norm", "tokens_per_second")
 """Figures of a running training that are shown."""
 
 
-def step_record(journal: Journal, store: ArtifactStore, step: str) -> StepRecord:
-    """The record of a step. Raises `ConfigError` if the run has not come to a step of that name."""
-    record = StepRecord.of(journal, store, step)
-    if record is None:
+def step_summary(journal: Journal, store: ArtifactStore, step: str) -> StepSummary:
+    """The summary of a step. Raises `ConfigError` if the run has not come to a step of that name."""
+    summary = StepSummary.of(journal, store, step)
+    if summary is None:
         raise ConfigError(f"run {journal.name}: {unknown('step', step, steps_in(journal))}")
-    return record
+    return summary
 
 
 def step_json(journal: Journal, store: ArtifactStore, step: str) -> dict[str, JSON]:
-    """The record of a step and its log, as JSON values."""
-    record = step_record(journal, store, step)
+    """The summary of a step and its log, as JSON values."""
+    summary = step_summary(journal, store, step)
     return {
         "step": step,
-        "state": record.state,
-        "artifact": record.artifact.uri if record.artifact else None,
-        "inputs": {name: artifact.uri for name, artifact in record.inputs.items()},
-        "config": dict(record.config),
-        "figures": dict(record.figures),
-        "warnings": list(record.warnings),
-        "seconds": record.seconds,
-        "measurements": dict(record.measurements),
-        "failure": record.failure,
+        "state": summary.state,
+        "artifact": summary.artifact.uri if summary.artifact else None,
+        "inputs": {name: artifact.uri for name, artifact in summary.inputs.items()},
+        "config": dict(summary.config),
+        "figures": dict(summary.figures),
+        "warnings": list(summary.warnings),
+        "seconds": summary.seconds,
+        "measurements": dict(summary.measurements),
+        "failure": summary.failure,
         "log": _log(journal, step),
     }
 
 
 def step_lines(journal: Journal, store: ArtifactStore, step: str) -> list[str]:
-    """The record of a step as text, followed by its log."""
-    record = step_record(journal, store, step)
-    lines = [f"step {step} of run {journal.name}: {record.state}{_time(record)}"]
-    if record.failure:
-        lines.append(f"  {record.failure}")
-    if record.artifact:
-        lines.append(f"  {record.artifact.uri}")
-    inputs = {name: artifact.uri for name, artifact in record.inputs.items()}
-    decided = {name: value for name, value in flatten(record.config).items() if name != "type"}
-    figures = {name: value for name, value in flatten(record.figures).items() if name not in ("notes", "warnings")}
-    newest = Series.read(journal.series(step)) if record.state in ("running", "failed") else None
+    """The summary of a step as text, followed by its log."""
+    summary = step_summary(journal, store, step)
+    lines = [f"step {step} of run {journal.name}: {summary.state}{_time(summary)}"]
+    if summary.failure:
+        lines.append(f"  {summary.failure}")
+    if summary.artifact:
+        lines.append(f"  {summary.artifact.uri}")
+    inputs = {name: artifact.uri for name, artifact in summary.inputs.items()}
+    decided = {name: value for name, value in flatten(summary.config).items() if name != "type"}
+    figures = {name: value for name, value in flatten(summary.figures).items() if name not in ("notes", "warnings")}
+    newest = Series.read(journal.series(step)) if summary.state in ("running", "failed") else None
     for title, values in (
         ("inputs", inputs),
         ("configuration", decided),
         ("figures", figures),
         ("progress", _progress(newest) if newest else {}),
-        ("measured when it was made", record.measurements),
+        ("measured when it was made", summary.measurements),
     ):
         lines += _section(title, values)
-    lines += ["warnings", *(f"  {warning}" for warning in record.warnings)] if record.warnings else ["no warnings"]
+    lines += ["warnings", *(f"  {warning}" for warning in summary.warnings)] if summary.warnings else ["no warnings"]
     printed = _log(journal, step).rstrip("\n")
-    return [*lines, "", "printed", printed] if printed.strip() else [*lines, _nothing_printed(record)]
+    return [*lines, "", "printed", printed] if printed.strip() else [*lines, _nothing_printed(summary)]
 
 
-def _time(record: StepRecord) -> str:
-    if record.state == "cached":
-        made = record.measurements.get("seconds")
+def _time(summary: StepSummary) -> str:
+    if summary.state == "cached":
+        made = summary.measurements.get("seconds")
         return " (reused from an earlier run" + (f", which took {made:.1f} s to make it)" if made is not None else ")")
-    return "" if record.seconds is None else f" in {record.seconds:.1f} s"
+    return "" if summary.seconds is None else f" in {summary.seconds:.1f} s"
 
 
 def _progress(series: Series) -> dict[str, float]:
@@ -96,5 +96,5 @@ def _log(journal: Journal, step: str) -> str:
     return path.read_text(errors="replace") if path.is_file() else ""
 
 
-def _nothing_printed(record: StepRecord) -> str:
-    return "it printed nothing" if record.state != "cached" else "it printed nothing in this run"
+def _nothing_printed(summary: StepSummary) -> str:
+    return "it printed nothing" if summary.state != "cached" else "it printed nothing in this run"

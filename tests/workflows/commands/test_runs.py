@@ -10,8 +10,8 @@ import pytest
 from components.errors import ConfigError
 from infra.settings import Settings
 from workflows.commands.runs import LocalRun, WantedLog, duration, event_lines, home_option, list_runs, run_lines
+from workflows.reports.runs import RunSummary
 from workflows.steps.journal import Event, Journal, open_journal
-from workflows.steps.run_summary import RunSummary
 
 
 @pytest.fixture

@@ -150,7 +150,7 @@ def find_run(settings: Settings, run: str, profile: str = "", step: str = "") ->
     """
     name = run.removeprefix("r")
     try:
-        journal = _found(settings, name, step)
+        journal = _in_home(settings, name, step)
     except ConfigError:
         if not is_name(name):
             raise
@@ -164,7 +164,7 @@ def find_run(settings: Settings, run: str, profile: str = "", step: str = "") ->
     return ClusterRun(name=submission["flyte"], profile=chosen, settings=settings)
 
 
-def _found(settings: Settings, name: str, step: str) -> Journal:
+def _in_home(settings: Settings, name: str, step: str) -> Journal:
     """The journal of a run in the home. Of a run on a cluster the home does not know which steps it has come to."""
     if name == LATEST and step:
         for journal in journals(settings):

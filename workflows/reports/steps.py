@@ -14,7 +14,7 @@ _KINDS = (*DONE, "failed", "started")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StepRecord:
+class StepSummary:
     """One step of a run."""
 
     step: str
@@ -37,7 +37,7 @@ class StepRecord:
 
     @classmethod
     def of(cls, journal: Journal, store: ArtifactStore, step: str) -> Self | None:
-        """The record of a step of a run; None if the run has not come to that step.
+        """The summary of a step of a run; None if the run has not come to that step.
 
         Raises `StoreError` if the store cannot be reached.
         """

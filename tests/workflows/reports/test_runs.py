@@ -1,0 +1,62 @@
+"""What became of a run is read from its journal alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflows.reports.runs import RunSummary
+from workflows.steps.journal import Journal, open_journal
+
+TRAINED = {"step": "pretraining", "figures": {"steps": 10, "loss": 2.5, "bits_per_byte": 2.25}}
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    journal = open_journal(tmp_path)
+    journal.write("run", recipe="tiny")
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("steps", "figure"),
+    [
+        ([], ""),
+        ([{"step": "curation", "figures": {"splits": "longrun", "documents": 12}}], "documents 12"),
+        ([TRAINED, {"step": "sft", "figures": {"loss": 1.5}}], "bits per byte 2.25"),
+        ([TRAINED, {"step": "registration", "figures": {"bits_per_byte": 2.4917}}], "bits per byte 2.492"),
+        ([{"step": "pretraining", "figures": {"steps": 10, "loss": 2.5}}], "loss 2.5"),
+        ([{"step": "check_corpus", "figures": {"expectations": 3}}], ""),
+    ],
+)
+def test_the_main_figure_is_that_of_the_model_or_else_the_first_number(
+    journal: Journal, steps: list[dict[str, Any]], figure: str
+) -> None:
+    for step in steps:
+        journal.write("made", **step)
+    assert RunSummary.of(journal).figure == figure
+
+
+def test_the_result_is_the_registered_version_or_else_the_last_step_that_is_no_check(journal: Journal) -> None:
+    journal.write("made", **TRAINED)
+    journal.write("made", step="check_pretraining", figures={})
+    assert RunSummary.of(journal).result == "pretraining"
+    journal.write("registered", model="tiny/2", new=True)
+    assert RunSummary.of(journal).result == "tiny/2"
+
+
+def test_a_run_that_was_interrupted_is_neither_failed_nor_finished(journal: Journal) -> None:
+    journal.write("finished", failed=True, interrupted=True, message="interrupted in pretraining at step 92")
+    run = RunSummary.of(journal)
+    assert (run.state, run.failure) == ("interrupted", "interrupted in pretraining at step 92")
+
+
+def test_a_run_lasts_from_its_first_to_its_last_event_and_without_events_nothing_is_known(
+    journal: Journal, tmp_path: Path
+) -> None:
+    events = journal.events()
+    journal.write("finished", failed=False)
+    run = RunSummary.of(journal)
+    assert (run.started, run.seconds) == (events[0]["time"], journal.events()[-1]["time"] - events[0]["time"])
+    empty = RunSummary.of(Journal(tmp_path / "empty"))
+    assert (empty.recipe, empty.state, empty.seconds, empty.result) == ("?", "unfinished", 0.0, "")
