@@ -69,5 +69,5 @@ def test_a_step_that_there_is_not_is_refused(settings: Settings, step: int) -> N
 def test_a_run_that_has_not_come_to_pretraining_is_refused(settings: Settings) -> None:
     shutil.rmtree(settings.runs)
     open_journal(settings.runs)
-    with pytest.raises(ConfigError, match="has not finished step pretraining"):
+    with pytest.raises(ConfigError, match="has begun step pretraining; make one with: longrun run"):
         batch(settings, "latest", 1)

@@ -81,4 +81,4 @@ def test_what_is_no_corpus_is_refused_with_what_is_allowed(settings: Settings, t
         find_corpus(settings, "artifacts/curation/none")
     open_journal(settings.runs, "99991231-000000-abcd")
     with pytest.raises(ConfigError, match="has not finished step curation"):
-        find_corpus(settings, "latest")
+        find_corpus(settings, "99991231")
