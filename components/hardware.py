@@ -1,4 +1,4 @@
-"""Vendor specifications of accelerators, for the time, memory and energy of a plan and the utilisation of a training."""
+"""Vendor specifications of accelerators, for the time, memory and energy of a plan and the utilisation of a training run."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The series of a training: its figures by step, in a file that grows by one JSON line per step while it trains.
+"""The series of a training run: its figures by step, in a file that grows by one JSON line per step while it trains.
 
 runs/RUN/series/STEP.jsonl      {"step": 1, "loss": 6.9, "learning_rate": 0.001, "gradient_norm": 2.1, "tokens": 4096, …}
 
@@ -25,7 +25,7 @@ MISSING = math.nan
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The figures of a training by step."""
+    """The figures of a training run by step."""
 
     steps: "array[int]"
     """Numbers of the steps, rising, int64."""

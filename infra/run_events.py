@@ -1,7 +1,7 @@
 """Stores the events and series of runs on a cluster next to the artifacts, because a step's pod is deleted soon after it ends.
 
 runs/RUN/POD.jsonl       the events of one pod, one per line
-series/RUN/STEP.jsonl    the series of a training, one line per step (`components.series`)
+series/RUN/STEP.jsonl    the series of a training run, one line per step (`components.series`)
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -32,11 +32,11 @@ class RunEvents:
         return self._bucket.offer(f"{FOLDER}/{run}/{pod}.jsonl", lines)
 
     def offer_series(self, run: str, step: str, lines: bytes) -> str:
-        """Store the series of a training so far, as `offer` does."""
+        """Store the series of a training run so far, as `offer` does."""
         return self._bucket.offer(f"{SERIES}/{run}/{step}.jsonl", lines)
 
     def series(self, run: str, step: str) -> bytes:
-        """The series of a training; empty if the store has none."""
+        """The series of a training run; empty if the store has none."""
         return self._bucket.get(f"{SERIES}/{run}/{step}.jsonl")[0] or b""
 
     def runs(self) -> list[str]:

@@ -62,7 +62,7 @@ class ObjectArtifactStore:
     copies: Path
     """Local directory for outputs that are being written, and for copies."""
     shared: Path
-    """Directory for scratch data, on a volume that outlives a killed pod and that all workers of a training share."""
+    """Directory for scratch data, on a volume that outlives a killed pod and that all workers of a training run share."""
     endpoint: str = ""
     """URL of an S3 API other than Amazon's; empty otherwise."""
 

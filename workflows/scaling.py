@@ -81,7 +81,7 @@ def verdict(
     plan: Annotated[TrainingPlan, only(Plan.NAME, Law.NAME)],
     checkpoint: Annotated[Checkpoint, only(TrainingOutcome.NAME)],
 ) -> Component:
-    """Compare a finished training with its plan's prediction, and fit the law again with it."""
+    """Compare a finished training run with its plan's prediction, and fit the law again with it."""
     from components.scaling.fitting.refit import judge_plan
 
     return judge_plan

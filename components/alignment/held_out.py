@@ -1,4 +1,4 @@
-"""Log-probabilities of held-out answers, from which all measures before and after a training are computed."""
+"""Log-probabilities of held-out answers, from which all measures before and after a training run are computed."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar

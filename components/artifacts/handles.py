@@ -63,17 +63,17 @@ class TrainingPlan(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepPoint(Artifact):
-    """The result of one training of a sweep."""
+    """The result of one training run of a sweep."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SweepRuns(Artifact):
-    """The results of all trainings of a sweep as a table."""
+    """The results of all training runs of a sweep as a table."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScalingLaw(Artifact):
-    """A law fitted to the trainings of a sweep, with its report."""
+    """A law fitted to the training runs of a sweep, with its report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +98,7 @@ class Checkpoint(Artifact):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingState(Artifact):
-    """A training checkpoint from the middle of pretraining, from which trainings with another token budget branch."""
+    """A training checkpoint from the middle of pretraining, from which training runs with another token budget branch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""The result of a training, and the progress of an unfinished one."""
+"""The result of a training run, and the progress of an unfinished one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class TrainingOutcome(JsonFile):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PointOutcome(JsonFile):
-    """The result of one training of a sweep."""
+    """The result of one training run of a sweep."""
 
     NAME: ClassVar[str] = "point.json"
     STEP: ClassVar[str] = "the sweep"

@@ -1,4 +1,4 @@
-"""The plan of a training for a compute budget, and the trainings of a sweep."""
+"""The plan of a training run for a compute budget, and the training runs of a sweep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ Figure = Literal["loss", "bits_per_byte"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prediction:
-    """A law's prediction of the final loss of a training."""
+    """A law's prediction of the final loss of a training run."""
 
     loss: float
     """Predicted value of the figure that `Plan.predicted_figure` names."""
@@ -63,7 +63,7 @@ class Plan(JsonFile):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One training of a sweep."""
+    """One training run of a sweep."""
 
     budget: float
     """Compute budget in FLOPs; the compute of `plan` differs from it by less than one batch."""

@@ -1,4 +1,4 @@
-"""How long the steps of a training take on a machine: what is measured, as values. Standard library only."""
+"""How long the steps of a training run take on a machine: what is measured, as values. Standard library only."""
 
 from dataclasses import dataclass
 

@@ -9,7 +9,7 @@ from components.artifacts.plan import Figure
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanVerdict(JsonFile):
-    """The measured result of a training compared with its prediction."""
+    """The measured result of a training run compared with its prediction."""
 
     NAME: ClassVar[str] = "verdict.json"
     STEP: ClassVar[str] = "the step verdict"

@@ -145,12 +145,12 @@ def _median(size: StepSize, config: TrainingConfig, seconds: float) -> float:
 
 
 class _Enough(Exception):
-    """Ends a training of which enough steps have been timed."""
+    """Ends a training run of which enough steps have been timed."""
 
 
 @dataclass
 class _Timer:
-    """The reporter of a training that only its steps' times are wanted of."""
+    """The reporter of a training run that only its steps' times are wanted of."""
 
     until: float
     """By `time.perf_counter`."""
@@ -171,7 +171,7 @@ class _Timer:
 
 @dataclass(frozen=True)
 class _RandomTokens:
-    """The data of a training that learns nothing."""
+    """The data of a training run that learns nothing."""
 
     size: StepSize
 

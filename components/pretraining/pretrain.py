@@ -54,7 +54,7 @@ class PretrainingInputs:
     start: Path | None = None
     """Checkpoint whose weights training starts with; None: weights are initialised."""
     trunk: Path | None = None
-    """Training state of a trunk (a training with another token budget) from which this training branches; None: no branch."""
+    """Training state of a trunk (a training run with another token budget) from which this training branches; None: no branch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def pretrain(
     """Train a decoder as planned, on the mixture of the token shards, and write it as a Hugging Face directory with `metrics/`.
 
     Resumes from the checkpoints of an earlier attempt in `scratch` or `uploads`, or else branches from `inputs.trunk`. The
-    output is bitwise the same as without interruption or branching.
+    output is bitwise identical to that of a run without interruption or branching.
 
     `metrics/training.parquet` has one row per step. `metrics/mixture.parquet` has one row per portion of the mixture: domain,
     language (if the mixture has language shares), target (share in the mixture), share (planned), windows (per epoch), epochs.
@@ -283,7 +283,7 @@ def _mixture_table(portions: tuple[Portion, ...]) -> pa.Table:
 
 
 def outcome_of(trained: Trained) -> TrainingOutcome:
-    """The result of a finished training. Raises `TrainingError` if no step had a finite loss."""
+    """The result of a finished training run. Raises `TrainingError` if no step had a finite loss."""
     losses = [row["loss"] for row in trained.history if "loss" in row]
     if not losses:
         raise TrainingError("no step had a finite loss; lower the learning rate")

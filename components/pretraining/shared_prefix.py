@@ -1,6 +1,6 @@
 """The first steps that trainings of different lengths share: what they depend on, and the checkpoint from which trainings branch.
 
-With the multi-step schedule, a training is a prefix of every longer one up to the first drop of its learning rate, so this
+With the multi-step schedule, a training run is a prefix of every longer one up to the first drop of its learning rate, so this
 first stage can be reused (DeepSeek LLM, arXiv 2401.02954, section 2.3).
 """
 
@@ -42,7 +42,7 @@ def prefix_identity(plan: Plan, config: PretrainingConfig, order: DataOrder, tok
         "seed": order.seed,
         "micro_batch_size": config.training.sequences(plan.sequence_length),
         "token_shards": HASHED.sha256(token_shards / TokenIndex.NAME),
-        # Only if set, so that trainings can still resume from checkpoints made before this option existed
+        # Only if set, so that training runs can still resume from checkpoints made before this option existed
         **({"document_mask": True} if config.document_mask else {}),
     }
 
@@ -60,7 +60,7 @@ def require_same_prefix(checkpoint: Path, identity: dict[str, JSON], settings: T
     if unequal := unequal_values(trunk, branch):
         raise ConfigError(
             f"a branch from step {step} must have the same settings as its trunk, in which {unequal[0]}; "
-            "set the same value, or start a new training"
+            "set the same value, or start a new training run"
         )
     for name, steps in (("the trunk", trunk[LENGTH]), ("the branch", settings.steps)):
         common = common_steps(replace(settings, steps=steps))
@@ -74,7 +74,7 @@ def require_same_prefix(checkpoint: Path, identity: dict[str, JSON], settings: T
 def write_training_state(checkpoint: Path, output: Path) -> TrainingProgress:
     """Write a checkpoint as a training state into `output` and return the step that it has reached.
 
-    Files are hard-linked if possible. Times are left out, so that equal trainings write equal files.
+    Files are hard-linked if possible. Times are left out, so that equal training runs write equal files.
     """
     directory = output / CHECKPOINT
     directory.mkdir()

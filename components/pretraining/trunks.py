@@ -1,8 +1,8 @@
 """Trains models that differ only in the number of steps and share their first steps (arXiv 2401.02954, sections 2.3 and 3.1).
 
-With the multi-step schedule, a shorter training is a prefix of a longer one up to the first drop of its learning rate. So the
+With the multi-step schedule, a shorter training run is a prefix of a longer one up to the first drop of its learning rate. So the
 longest training, the trunk, is trained once, and each shorter one branches from it at its own first drop. The results are
-bitwise the same as for separate trainings.
+bitwise identical to those of separate training runs.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class Trunk:
     order."""
     token_shards: Path
     checkpoints: Path
-    """Directory of the training checkpoints, from which a stopped training resumes."""
+    """Directory of the training checkpoints, from which a stopped training run resumes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +109,7 @@ def write_branch(branch: TrunkBranch, point: Point, output: Path, metrics: Metri
 
 
 class _Clock:
-    """A reporter for one process that measures the time of the steps of all trainings, without their setup."""
+    """A reporter for one process that measures the time of the steps of all training runs, without their setup."""
 
     rank, world_size = 0, 1
 

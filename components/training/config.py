@@ -158,7 +158,7 @@ class TrainingConfig:
     validation_steps: int | None = 1000
     """Steps between two measurements on held-out data; None: only after the last step."""
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
-    """Training checkpoints, from which a stopped training resumes."""
+    """Training checkpoints, from which a stopped training run resumes."""
     incidents: IncidentConfig = field(default_factory=IncidentConfig)
     """Reaction to non-finite losses and gradients, and to loss spikes."""
 
@@ -199,7 +199,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingSettings:
-    """The settings of one training: its config, and the values that depend on the plan or the data."""
+    """The settings of one training run: its config, and the values that depend on the plan or the data."""
 
     config: TrainingConfig
     """How to train."""
@@ -217,7 +217,7 @@ class TrainingSettings:
 
     @classmethod
     def planned(cls, config: TrainingConfig, plan: Plan) -> "TrainingSettings":
-        """The settings of a training that follows a plan."""
+        """The settings of a training run that follows a plan."""
         return cls(config=config, steps=plan.steps, learning_rate=plan.learning_rate, warmup_steps=plan.warmup_steps)
 
     @property

@@ -28,7 +28,7 @@ ROUNDS = 6
 
 @dataclass(frozen=True)
 class DataOrder:
-    """The order of all samples of a training."""
+    """The order of all samples of a training run."""
 
     portions: tuple[Portion, ...]
     """The portions of the mixture, with their shares and numbers of windows."""

@@ -1,4 +1,4 @@
-"""Writes the history of a training as a Parquet table, which checks and reports read."""
+"""Writes the history of a training run as a Parquet table, which checks and reports read."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ FIRST = {
     "gradient_norm": pa.float64(),
     "tokens": pa.int64(),
 }
-"""Columns of every training. Columns added by an objective or a validation follow, sorted by name, as float64."""
+"""Columns of every training run. Columns added by an objective or a validation follow, sorted by name, as float64."""
 
 
 def write_history(history: Sequence[Row], path: Path, columns: Mapping[str, npt.NDArray[Any]] | None = None) -> None:

@@ -38,7 +38,7 @@ __all__ = ["Batch", "Batches", "Objective", "Terms", "TrainSpec", "Trained", "Va
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a training; the trained weights are in the model."""
+    """The result of a training run; the trained weights are in the model."""
 
     history: tuple[Row, ...]
     """One row per step, from 1, including steps before a resume: step, loss, learning_rate, gradient_norm (before clipping),
@@ -75,9 +75,9 @@ class TrainSpec:
 def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPlan, reporter: TrainingReporter) -> Trained:
     """Train `spec.model` in place. Afterwards it has the fp32 weights on the CPU on rank 0, and empty weights on other ranks.
 
-    Resumes from the newest usable checkpoint. With the same number of workers the result is bitwise the same as without
-    interruption; with another number, the loaded state is bitwise the same. Steps do not wait for checkpoints; if a checkpoint
-    cannot be written, training continues. A process may run several trainings one after the other. With several workers, the
+    Resumes from the newest usable checkpoint. With the same number of workers the result is bitwise identical to
+    that without interruption; with another number, the loaded state is bitwise identical. Steps do not wait for checkpoints; if a checkpoint
+    cannot be written, training continues. A process may run several training runs one after the other. With several workers, the
     process group must exist; for a single worker, it is created and destroyed here.
 
     Args:
@@ -131,7 +131,7 @@ def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPl
 def _opened(
     plan: CheckpointPlan, precision: str, settings: TrainingSettings, reporter: TrainingReporter, sizes: Mapping[str, int]
 ) -> Checkpoints:
-    """The checkpoints of a training on this worker. Their identity includes the precision that "auto" resolves to."""
+    """The checkpoints of a training run on this worker. Their identity includes the precision that "auto" resolves to."""
     return Checkpoints(
         replace(plan, identity={**plan.identity, "precision": precision}),
         rank=reporter.rank,
@@ -150,7 +150,7 @@ def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 @dataclass(kw_only=True)
 class _Run:
-    """The state of one training on one worker."""
+    """The state of one training run on one worker."""
 
     spec: TrainSpec
     settings: TrainingSettings

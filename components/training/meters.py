@@ -1,4 +1,4 @@
-"""Measures a training: speed, utilisation, time by phase, and goodput (the fraction of useful time)."""
+"""Measures a training run: speed, utilisation, time by phase, and goodput (the fraction of useful time)."""
 
 import contextlib
 import time

@@ -1,4 +1,4 @@
-"""Protocols for what differs between trainings: the data of a step, the loss, validation and incidents."""
+"""Protocols for what differs between training runs: the data of a step, the loss, validation and incidents."""
 
 import math
 from collections.abc import Mapping, Sequence

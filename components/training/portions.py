@@ -1,4 +1,4 @@
-"""Computes the share and the number of epochs of each portion of the mixture in a training. Pure arithmetic."""
+"""Computes the share and the number of epochs of each portion of the mixture in a training run. Pure arithmetic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from components.artifacts import Mixture, TokenIndex, portion_name
 from components.errors import TrainingError
 
 MAX_SAMPLES = 2**31
-"""Maximum samples of a training, so that a sample number times a 32-bit fraction fits into 63 bits: 8.8e12 tokens with 4 096
+"""Maximum samples of a training run, so that a sample number times a 32-bit fraction fits into 63 bits: 8.8e12 tokens with 4 096
 tokens per sample."""
 
 
 @dataclass(frozen=True)
 class Portion:
-    """The contribution of one domain, or of one of its languages, to a training."""
+    """The contribution of one domain, or of one of its languages, to a training run."""
 
     domain: str
     windows: int

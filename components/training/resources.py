@@ -1,4 +1,4 @@
-"""Checks, before a training starts, that the machines have enough memory and disk space for it."""
+"""Checks, before a training run starts, that the machines have enough memory and disk space for it."""
 
 import shutil
 import socket
@@ -29,7 +29,7 @@ class FreeMemory:
 
 
 def require_memory(needed: int, parameters: int, rank: int = 0, *, made: int | None = None) -> None:
-    """Raise an error if a machine has too little memory for a training. All workers must call this together, and raise alike.
+    """Raise an error if a machine has too little memory for a training run. All workers must call this together, and raise alike.
 
     Args:
         needed: bytes that a worker needs on its device.
@@ -94,7 +94,7 @@ def _refuse_beyond(available: int, wanted: int, machine: str, kind: str) -> None
 
 
 def require_disk(directory: Path, parameters: int, checkpoints: int) -> None:
-    """Raise an error if the checkpoints of a training do not fit on the disk.
+    """Raise an error if the checkpoints of a training run do not fit on the disk.
 
     Args:
         directory: directory of the checkpoints; need not exist.

@@ -18,7 +18,7 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
 
 
 def common_steps(settings: TrainingSettings) -> int:
-    """Number of first steps that are the same in a longer training with the same settings.
+    """Number of first steps that are the same in a longer training run with the same settings.
 
     Multi-step: up to the first drop of the learning rate; the paper reuses this stage (section 2.3). Constant: all steps.
     Cosine: 0, because after the warm-up the rate depends on the length of the training, and the warm-up is too short to be

@@ -1,4 +1,4 @@
-"""Keeps workers of Ray Train alive between trainings, because starting a trainer takes seconds.
+"""Keeps workers of Ray Train alive between training runs, because starting a trainer takes seconds.
 
 There is one group at a time, because a group keeps its CPUs and GPUs reserved.
 """

@@ -103,7 +103,7 @@ def _line(event: Event) -> str:
         case "registered":
             return f"  {'registered' if event['new'] else 'already registered'} as {event['model']}"
         case "points":
-            return f"  {event['total'] - event['missing']} of {event['total']} trainings are cached"
+            return f"  {event['total'] - event['missing']} of {event['total']} training runs are cached"
         case "overhead":
             return (
                 f"  {event['workers']} workers trained for {_seconds(event['core_seconds'])} in total within "

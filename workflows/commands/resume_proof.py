@@ -39,7 +39,7 @@ MIN_STEPS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResumeVerdict:
-    """The comparison of a training with one kill to the training without."""
+    """The comparison of a training run with one kill to the training without."""
 
     workers: int
     """Number of workers before the kill."""
@@ -143,16 +143,16 @@ def _kill_a_worker() -> None:
 
 @dataclass(frozen=True)
 class Proof:
-    """The trainings of one shortened plan, with and without a kill."""
+    """The training runs of one shortened plan, with and without a kill."""
 
     config: PretrainingConfig
     plan: Plan
     inputs: Mapping[str, Path]
     """Directories of the inputs, as `inputs_of` returns them, with the shortened plan."""
     directory: Path
-    """Directory for the outputs and scratch files of the trainings."""
+    """Directory for the outputs and scratch files of the training runs."""
     launcher: Callable[[int], Launcher]
-    """Makes the launcher of a training that may resume after at most the given number of failures."""
+    """Makes the launcher of a training run that may resume after at most the given number of failures."""
     kill: Callable[[], None]
     """Kills one training worker."""
 

@@ -52,7 +52,7 @@ def sweep_lines(journal: Journal, settings: Settings) -> list[str]:
 
 
 def copy_law(journal: Journal, settings: Settings, path: Path) -> None:
-    """Copy the law of a finished sweep to `path`, and the trainings of a text's law beside it, as CSV.
+    """Copy the law of a finished sweep to `path`, and the training runs of a text's law beside it, as CSV.
 
     Raises:
         ConfigError: the run has fitted no law.
@@ -105,7 +105,7 @@ def _law_lines(law: Mapping[str, Any]) -> list[str]:
 def _text_law_lines(law: Mapping[str, Any]) -> list[str]:
     """The coefficients of the law of a text, and how its vocabularies compare."""
     joint, sizes = law["joint"], list(law["vocabularies"])
-    lines = [f"text law    bits per byte = E + A / S^alpha + B / D^beta, from {law['runs']} trainings"]
+    lines = [f"text law    bits per byte = E + A / S^alpha + B / D^beta, from {law['runs']} training runs"]
     for name in ("E", "alpha", "beta"):
         value = joint[name]
         lines.append(f"            {name:<6}{value['value']:.4g} [{value['low']:.4g}, {value['high']:.4g}]")

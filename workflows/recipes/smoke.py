@@ -86,7 +86,7 @@ def _pretraining() -> PretrainingConfig:
 
 
 def _on_two_cores(config: TrainingConfig) -> TrainingConfig:
-    """What all trainings of the recipe have in common."""
+    """What all training runs of the recipe have in common."""
     checkpoints = replace(config.checkpoints, seconds=30.0)
     return replace(config, precision="auto", micro_batch_tokens=2048, checkpoints=checkpoints)
 

@@ -29,9 +29,9 @@ STEP = "training_state"
 
 
 def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
-    """Publish permanent checkpoints as training states, from which other trainings can branch.
+    """Publish permanent checkpoints as training states, from which other training runs can branch.
 
-    A trunk is not recorded as their input, because a branch reaches the same state as a training from the first step.
+    A trunk is not recorded as their input, because a branch reaches the same state as a training run from the first step.
     """
     from components.ports.store import records_of
     from components.pretraining.shared_prefix import write_training_state

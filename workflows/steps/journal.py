@@ -93,7 +93,7 @@ class Journal:
         return self.directory / f"{step}.log"
 
     def series(self, step: str) -> Path:
-        """The file with the series of a training (`components.series`)."""
+        """The file with the series of a training run (`components.series`)."""
         return self.directory / "series" / f"{step}.jsonl"
 
     @property

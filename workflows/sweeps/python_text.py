@@ -19,7 +19,7 @@ VOCABULARY = 1024
 
 
 def python_text() -> Sweep:
-    """Three budgets in four vocabularies, a grid over batch and rate, and a training at eight times the largest budget.
+    """Three budgets in four vocabularies, a grid over batch and rate, and a training run at eight times the largest budget.
 
     Its models have the proportions and the batch of the models that a few minutes on two cores are enough for.
     """

@@ -1,4 +1,4 @@
-"""A sweep: everything that decides a ladder of trainings and the law fitted to them, as one frozen value."""
+"""A sweep: everything that decides a ladder of training runs and the law fitted to them, as one frozen value."""
 
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +20,7 @@ BUILT_IN = ("tiny-ladder", "tiny-grid", "tiny-text", "python-text")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sweep:
-    """The data, the trainings and the fit of a sweep. Make a variant with `dataclasses.replace`."""
+    """The data, the training runs and the fit of a sweep. Make a variant with `dataclasses.replace`."""
 
     name: str
     """Name of the sweep, and of the law that it fits."""
@@ -30,7 +30,7 @@ class Sweep:
     tokenizer: TokenizerConfig
     token_shards: TokenShardsConfig
     pretraining: PretrainingConfig
-    """Config of every training; the fields in `CHOICES` must be None, since ladder and grid set them."""
+    """Config of every training run; the fields in `CHOICES` must be None, since ladder and grid set them."""
     ladder: Ladder | None = None
     """Trainings to which the law is fitted, and the size of the larger one that tests its prediction; None: only a grid."""
     grid: Grid | None = None

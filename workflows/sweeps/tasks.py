@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from components.pretraining.trunks import TrunkBranch
 
 TABLE = only("runs.csv")
-"""What is read of the trainings of a sweep."""
+"""What is read of the training runs of a sweep."""
 
 LAW = only(f"*{Law.NAME}")
 """What is read of a law: `law.json`, or `text-law.json` of the law of a text."""
@@ -58,7 +58,7 @@ LAW = only(f"*{Law.NAME}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PointRequest:
-    """One training of a sweep, and how it is done."""
+    """One training run of a sweep, and how it is done."""
 
     point: Point
     training: PretrainingConfig
@@ -66,7 +66,7 @@ class PointRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PointsRequest:
-    """All trainings of a ladder or a grid."""
+    """All training runs of a ladder or a grid."""
 
     points: tuple[Point, ...]
     training: PretrainingConfig
@@ -194,7 +194,7 @@ async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShard
 
 
 def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token_shards: TokenShards) -> SweepPoint:
-    """Publish the outcome of one training."""
+    """Publish the outcome of one training run."""
     from components.pretraining.trunks import write_branch
 
     inputs = {"token_shards": token_shards}
@@ -207,7 +207,7 @@ def sweep_runs(
     points: Annotated[dict[str, SweepPoint], only(PointOutcome.NAME)],
     token_shards: Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],
 ) -> Component:
-    """Put the trainings of a ladder into one table."""
+    """Put the training runs of a ladder into one table."""
     from components.scaling.sweeps.table import tabulate_points
 
     return partial(tabulate_points, {name: request.point for name, request in config.requests().items()})

@@ -1,4 +1,4 @@
-"""A grid of trainings that take a second each: for tests, and for trying out a change."""
+"""A grid of training runs that take a second each: for tests, and for trying out a change."""
 
 from dataclasses import replace
 

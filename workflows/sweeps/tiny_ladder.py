@@ -1,4 +1,4 @@
-"""A ladder of trainings that take a second each: for tests, and for trying out a change."""
+"""A ladder of training runs that take a second each: for tests, and for trying out a change."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def tiny_ladder() -> Sweep:
     return replace(
         text,
         name="tiny-ladder",
-        description="three budgets of trainings that take a second each, for tests: a law that is worth nothing",
+        description="three budgets of training runs that take a second each, for tests: a law that is worth nothing",
         curation=base.curation,
         tokenizer=base.tokenizer,
         token_shards=base.token_shards,

@@ -1,4 +1,4 @@
-"""The law of a text in two vocabularies from trainings that take a second each: for tests, and for trying out a change."""
+"""The law of a text in two vocabularies from training runs that take a second each: for tests, and for trying out a change."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def tiny_text() -> Sweep:
     return replace(
         base,
         name="tiny-text",
-        description="two vocabularies, trainings that take a second each, for tests: a law that is worth nothing",
+        description="two vocabularies, training runs that take a second each, for tests: a law that is worth nothing",
         vocabularies=(320, 512),
         ladder=replace(base.ladder, rungs=rungs),
         fit=replace(base.fit, rounds=100),

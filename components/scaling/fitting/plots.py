@@ -47,7 +47,7 @@ def isoflop_plot(fit: Fit) -> Figure:
 
 
 def verdict_plot(law: Law, plan: Plan, verdict: PlanVerdict) -> Figure:
-    """The runs that a law was fitted to, its prediction for a training with the interval, and what came out."""
+    """The runs that a law was fitted to, its prediction for a training run with the interval, and what came out."""
     return drawn(lambda axes: _verdict(axes, law, plan, verdict))
 
 
@@ -139,7 +139,7 @@ def _verdict(axes: Axes, law: Law, plan: Plan, verdict: PlanVerdict) -> None:
     flops = SCALES[law.scale]
     compute = np.array([flops * scale * tokens for scale, tokens, _ in law.runs])
     target = flops * scale_of(plan.shape, plan.sequence_length, law.scale) * plan.tokens
-    axes.plot(compute, [loss for _, _, loss in law.runs], "o", markersize=3, color="tab:grey", label="trainings fitted")
+    axes.plot(compute, [loss for _, _, loss in law.runs], "o", markersize=3, color="tab:grey", label="training runs fitted")
     if law.loss is not None:
         line = np.geomspace(min(compute.min(initial=target), target / 10), 2 * target, 60)
         axes.plot(

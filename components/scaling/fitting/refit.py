@@ -20,7 +20,7 @@ from components.scaling.sweeps.table import write_runs
 
 
 def judge_plan(config: FitConfig, *, plan: Path, checkpoint: Path, output: Path) -> Figures:
-    """Compare a training with its plan's prediction, and fit the law again with it.
+    """Compare a training run with its plan's prediction, and fit the law again with it.
 
     Writes `verdict.json`, `verdict.png`, `runs.csv` (the law's runs and the new one), and law and report of the joint fit.
 

@@ -1,4 +1,4 @@
-"""From the trainings of a ladder or a grid to a law in bits per byte, with its report."""
+"""From the training runs of a ladder or a grid to a law in bits per byte, with its report."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from components.scaling.sweeps.table import GRID_COLUMNS, LADDER_COLUMNS, RUNS
 
 
 def fit_ladder(config: FitConfig, *, name: str, runs: Path, output: Path, bases: Mapping[str, Path] | None = None) -> Figures:
-    """Fit the trainings in the directory `runs`, and write `law.json`, `fit.json`, `report.html` and a PNG for each plot.
+    """Fit the training runs in the directory `runs`, and write `law.json`, `fit.json`, `report.html` and a PNG for each plot.
 
     The law takes batch and learning rate from the first of `bases`, directories of laws, where there is one. Returns the
     headline figures.

@@ -1,4 +1,4 @@
-"""From the trainings of a ladder in several vocabularies to the law of a text, with its report."""
+"""From the training runs of a ladder in several vocabularies to the law of a text, with its report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,15 +30,15 @@ def fit_text(
     output: Path,
     bases: Mapping[str, Path] | None = None,
 ) -> Figures:
-    """Fit the trainings of all vocabularies jointly; E, alpha and beta are shared, A and B are of each vocabulary.
+    """Fit the training runs of all vocabularies jointly; E, alpha and beta are shared, A and B are of each vocabulary.
 
-    Writes `text-law.json`, `runs.csv` (every training), `fit.json`, `report.html` and a PNG for each plot.
+    Writes `text-law.json`, `runs.csv` (every training run), `fit.json`, `report.html` and a PNG for each plot.
 
     Args:
         config: how to fit.
         name: of the law, and of the text.
         ladder: the trainings, of any vocabulary; the report compares vocabularies by its family.
-        runs: a directory with a table of trainings for each vocabulary, by its size.
+        runs: a directory with a table of training runs for each vocabulary, by its size.
         output: an empty directory.
         bases: directories of laws; batch and learning rate come from the first, if there is one.
 

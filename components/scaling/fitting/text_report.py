@@ -41,7 +41,7 @@ def write_text_report(
         law: what was fitted.
         joint: its fit.
         alone: the fits of each vocabulary by itself, or why there are none.
-        tables: the trainings of each vocabulary.
+        tables: the training runs of each vocabulary.
         ladder: its family is what vocabularies are compared by.
         config: how it was fitted.
         output: the directory.

@@ -57,7 +57,7 @@ class LossLaw:
         require(whole, self, "draws", f"{len(self.draws)} rows", "rows of six numbers: E, A, B, alpha, beta, log residual")
 
     def at(self, scale: float, tokens: float) -> float:
-        """The expected loss of a training of model scale S on D tokens."""
+        """The expected loss of a training run of model scale S on D tokens."""
         return float(self.E + self.A / scale**self.alpha + self.B / tokens**self.beta)
 
 
@@ -89,9 +89,9 @@ class Law(JsonFile):
     loss: LossLaw | None = None
     """Predicts losses; only of laws fitted by longrun. Those of a paper hold for its corpus and tokenizer alone."""
     figure: Figure = "loss"
-    """The figure of a finished training that `loss` predicts, one of `FIGURES`."""
+    """The figure of a finished training run that `loss` predicts, one of `FIGURES`."""
     runs: tuple[tuple[float, ...], ...] = ()
-    """(S, D, loss) of each run that it was fitted to; a training that it predicted is added when it is fitted again."""
+    """(S, D, loss) of each run that it was fitted to; a training run that it predicted is added when it is fitted again."""
 
     def __post_init__(self) -> None:
         require(self.scale in SCALES, self, "scale", self.scale, ", ".join(SCALES))

@@ -65,7 +65,7 @@ class TextLaw(JsonFile):
     vocabularies: tuple[VocabularyLaw, ...]
     """The law of each vocabulary, by rising size."""
     sequence_length: int
-    """Tokens in a sequence of the trainings that it was fitted to."""
+    """Tokens in a sequence of the training runs that it was fitted to."""
     aspect: tuple[float, float]
     """Smallest and largest d_model / n_layer of the models that it was fitted to."""
     batch_tokens: PowerLaw | None = None
@@ -92,7 +92,7 @@ class TextLaw(JsonFile):
         return by_size[vocab_size]
 
     def predict(self, shape: ModelShape, tokens: float, sequence_length: int | None = None) -> Prediction:
-        """Bits per byte of a training of `shape` on D tokens in sequences of `sequence_length`, by default those of the law.
+        """Bits per byte of a training run of `shape` on D tokens in sequences of `sequence_length`, by default those of the law.
 
         Raises:
             ConfigError: no law was fitted for the vocabulary of the shape.

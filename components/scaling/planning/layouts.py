@@ -54,7 +54,7 @@ def memory_per_rank(
 def planned_memory(
     training: TrainingConfig, layout: ParallelLayout, shape: ModelShape, batch_size: int, sequence_length: int
 ) -> int:
-    """`memory_per_rank` of a training in another layout than its own."""
+    """`memory_per_rank` of a training run in another layout than its own."""
     return memory_per_rank(
         layout,
         shape,

@@ -17,7 +17,7 @@ from components.scaling.planning.notes import WARMUP_SHARE
 from components.scaling.planning.shapes import small_shapes
 
 MIN_STEPS = 100
-"""Optimizer steps of a training, at least: each tenth of the multi-step schedule then has ten."""
+"""Optimizer steps of a training run, at least: each tenth of the multi-step schedule then has ten."""
 
 MAX_EPOCHS = 4.0
 """How often a text may be repeated: up to 4 epochs teach almost as much as new text (arXiv 2305.16264, section 5)."""
@@ -50,7 +50,7 @@ class NominalSpeed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a training must keep within."""
+    """What a training run must keep within."""
 
     seconds: float
     """Time of the training."""
@@ -77,7 +77,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimedPlan:
-    """A training and what it is expected to end with."""
+    """A training run and what it is expected to end with."""
 
     shape: ModelShape
     tokens: int
@@ -129,7 +129,7 @@ def timed(law: TextLaw, speed: Speed, limits: Limits) -> TimedPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Candidate:
-    """A training with its expected bits per byte."""
+    """A training run with its expected bits per byte."""
 
     vocabulary: VocabularyLaw
     shape: ModelShape

@@ -1,4 +1,4 @@
-"""Whether a training ended as its plan predicted. Pure arithmetic."""
+"""Whether a training run ended as its plan predicted. Pure arithmetic."""
 
 from components.artifacts import Plan, PlanVerdict, TrainingOutcome
 from components.errors import FitRefused

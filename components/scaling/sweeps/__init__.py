@@ -1,1 +1,1 @@
-"""Ladders and grids of small trainings that laws are fitted to, and their table of results."""
+"""Ladders and grids of small training runs that laws are fitted to, and their table of results."""

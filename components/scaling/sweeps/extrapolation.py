@@ -1,4 +1,4 @@
-"""The plan of a training beyond a ladder, whose loss the ladder's law predicts."""
+"""The plan of a training run beyond a ladder, whose loss the ladder's law predicts."""
 
 from dataclasses import replace
 from pathlib import Path

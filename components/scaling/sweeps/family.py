@@ -8,7 +8,7 @@ from components.errors import require
 from components.flops import non_embedding_flops_per_token, parameters_by_component, training_memory
 
 MIN_STEPS = 50
-"""Steps of a training: in fewer, the stages of the multi-step schedule hardly exist."""
+"""Steps of a training run: in fewer, the stages of the multi-step schedule hardly exist."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class Family:
     init_std: float = 0.02
     """Standard deviation of the initial weights."""
     warmup_steps: int = 20
-    """Steps of linear warm-up, the same in every training, so that they can share trunks."""
+    """Steps of linear warm-up, the same in every training run, so that they can share trunks."""
 
     def __post_init__(self) -> None:
         for name in ("n_layer", "vocab_size", "sequence_length", "head_width", "init_std"):

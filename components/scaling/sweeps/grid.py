@@ -9,9 +9,9 @@ from components.scaling.sweeps.family import Family
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """Every batch with every rate at every budget, on one model, so that trainings of a batch and a rate share a trunk.
+    """Every batch with every rate at every budget, on one model, so that training runs of a batch and a rate share a trunk.
 
-    The paper reused the first stage of its trainings for all budgets in the same way.
+    The paper reused the first stage of its training runs for all budgets in the same way.
     """
 
     budgets: tuple[float, ...]
@@ -33,7 +33,7 @@ class Grid:
         self.family.steps(self.budgets[0], self.width, self.batch_sizes[-1])
 
     def points(self) -> tuple[Point, ...]:
-        """Every training of the grid."""
+        """Every training run of the grid."""
         return tuple(
             Point(
                 budget=compute,

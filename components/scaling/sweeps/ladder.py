@@ -1,4 +1,4 @@
-"""A ladder of small trainings that laws are fitted to: budgets, and at each budget allocations to models of several sizes.
+"""A ladder of small training runs that laws are fitted to: budgets, and at each budget allocations to models of several sizes.
 
 IsoFLOP profiles as in DeepSeek LLM, arXiv 2401.02954, section 3.2. Pure arithmetic.
 """
@@ -26,7 +26,7 @@ class Rung:
     compute: float
     """FLOPs, M·D."""
     widths: tuple[int, ...]
-    """d_model of the models that it is spent on, one training each; about seven, the optimum in their middle."""
+    """d_model of the models that it is spent on, one training run each; about seven, the optimum in their middle."""
     seeds: int = 1
     """Trainings of each model, with the seeds 0, 1, …"""
 
@@ -65,7 +65,7 @@ class Ladder:
     @property
     def target_compute(self) -> float:
         """FLOPs, M·D, of the training that is predicted. Raises `ConfigError`: the ladder has no target."""
-        require(self.target is not None, self, "target", self.target, "a multiple above 1, for a training to be predicted")
+        require(self.target is not None, self, "target", self.target, "a multiple above 1, for a training run to be predicted")
         return (self.target or 1.0) * self.rungs[-1].compute
 
     def in_vocabulary(self, vocab_size: int) -> "Ladder":
@@ -73,7 +73,7 @@ class Ladder:
         return replace(self, family=replace(self.family, vocab_size=vocab_size))
 
     def points(self) -> tuple[Point, ...]:
-        """Every training of the ladder."""
+        """Every training run of the ladder."""
         return tuple(
             Point(
                 budget=rung.compute,

@@ -1,4 +1,4 @@
-"""The trainings of a sweep as the table that fits read."""
+"""The training runs of a sweep as the table that fits read."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from components.flops import non_embedding_flops_per_token
 from components.scaling.laws.text_law import FIGURE
 
 RUNS = "runs.csv"
-"""The table, in the directory of a sweep's trainings."""
+"""The table, in the directory of a sweep's training runs."""
 
 LADDER_COLUMNS = {"n": "n", "d": "d", "c": "c", "loss": FIGURE}
 """What a fit of the allocation calls the columns, and what the table calls them: M, D and C."""
@@ -18,7 +18,7 @@ GRID_COLUMNS = {"c": "c", "batch": "batch", "learning_rate": "learning_rate", "l
 """The same for the laws of batch (in tokens) and learning rate."""
 
 Row = Mapping[str, float | str]
-"""A training, by `_HEADER`; an empty text where a failed one has no figure."""
+"""A training run, by `_HEADER`; an empty text where a failed one has no figure."""
 
 _HEADER = (
     *("budget", "n", "d", "c", FIGURE, "batch", "learning_rate", "n_layer", "d_model", "vocab_size", "bytes_per_token"),
@@ -27,7 +27,7 @@ _HEADER = (
 
 
 def row_of(point: Point, outcome: PointOutcome, bytes_per_token: float) -> Row:
-    """A row: what was trained and what came out. A training that failed has no bits per byte, so that fits exclude it."""
+    """A row: what was trained and what came out. A training run that failed has no bits per byte, so that fits exclude it."""
     plan, trained = point.plan, outcome.trained
     return {
         "budget": point.budget,
@@ -52,7 +52,7 @@ def row_of(point: Point, outcome: PointOutcome, bytes_per_token: float) -> Row:
 def tabulate_points(
     trained: Mapping[str, Point], *, points: Mapping[str, Path], token_shards: Path, output: Path
 ) -> dict[str, float]:
-    """Write the table of the trainings whose outcomes lie in the directories `points`, by the same names; see `tabulate`.
+    """Write the table of the training runs whose outcomes lie in the directories `points`, by the same names; see `tabulate`.
 
     Raises `MissingArtifact` or `DamagedArtifact`.
     """
@@ -67,7 +67,7 @@ def bytes_per_token(index: TokenIndex, mixture: Mixture) -> float:
 
 
 def tabulate(rows: Sequence[Row], output: Path) -> dict[str, float]:
-    """Write `runs.csv`; the number of trainings and of failed ones, the least bits per byte, and the FLOPs of all."""
+    """Write `runs.csv`; the number of training runs and of failed ones, the least bits per byte, and the FLOPs of all."""
     write_table(rows, output / RUNS)
     measured = [float(row[FIGURE]) for row in rows if row[FIGURE] != ""]
     return {
@@ -79,7 +79,7 @@ def tabulate(rows: Sequence[Row], output: Path) -> dict[str, float]:
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
-    """Write the rows as CSV, sorted, so that the order in which trainings finish does not matter."""
+    """Write the rows as CSV, sorted, so that the order in which training runs finish does not matter."""
     names = ("vocab_size", "budget", "n", "batch", "learning_rate", "seed")
     ordered = sorted(rows, key=lambda row: tuple(float(row[name]) for name in names))
     with path.open("w", encoding="utf-8", newline="") as stream:

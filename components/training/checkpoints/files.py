@@ -9,7 +9,7 @@ ROOT/attempt                                number of the attempt that may write
                                             time); protected by ROOT/lock
 ROOT/writing-00003-00000100/                directory that attempt 3 is writing or deleting
 ROOT/damaged-step-00000100/                 damaged checkpoint, skipped when resuming; deleted once a later step is published
-ROOT/refused-step-00000100/                 checkpoint of another training; kept
+ROOT/refused-step-00000100/                 checkpoint of another training run; kept
 """
 
 import contextlib
@@ -46,7 +46,7 @@ LOCK_TIMEOUT = 60.0
 DAMAGED, REFUSED = "damaged-", "refused-"
 OTHER_TRAINING = "belongs to another model, data or configuration"
 LENGTH = "steps"
-"""The only entry of the identity in which a training may differ from the trunk that it branches from."""
+"""The only entry of the identity in which a training run may differ from the trunk that it branches from."""
 
 Row = Mapping[str, float]
 

@@ -32,7 +32,7 @@ _CHUNK_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class RemoteCheckpoints:
-    """The checkpoints of one training in an object store, used by one attempt. All methods raise `StoreError` if it fails."""
+    """The checkpoints of one training run in an object store, used by one attempt. All methods raise `StoreError` if it fails."""
 
     scratch: RemoteScratch
     """Folder of the checkpoints."""

@@ -1,4 +1,4 @@
-"""Saves the checkpoints of a training in the background, and finds the one to resume from.
+"""Saves the checkpoints of a training run in the background, and finds the one to resume from.
 
 State changes only when the weights are updated, so it is copied during the forward and backward pass of the next step
 (CheckFreq, Mohan et al., FAST 2021). A thread of low priority writes the copy, reads it back and hashes it. Rank 0 waits for
@@ -46,7 +46,7 @@ POLL_SECONDS = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointPlan:
-    """Where a training keeps its checkpoints, and at which step it starts and stops."""
+    """Where a training run keeps its checkpoints, and at which step it starts and stops."""
 
     root: Path
     """Absolute path of a directory that survives the process and that all ranks can access; it need not exist."""
@@ -64,7 +64,7 @@ class CheckpointPlan:
 
 @dataclass(frozen=True)
 class ResumePoint:
-    """Where a training resumes."""
+    """Where a training run resumes."""
 
     directory: Path | None
     """The newest usable checkpoint; None: training starts from the beginning."""
@@ -75,7 +75,7 @@ class ResumePoint:
 
 
 class Checkpoints:
-    """Saves and resumes one training on one worker, below `plan.root`."""
+    """Saves and resumes one training run on one worker, below `plan.root`."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Checkpoints:
         return self._uploads.fetch_newer(files.step_of(whole) if whole else 0)
 
     def _start(self) -> ResumePoint:
-        """Where a training without checkpoints starts: at its trunk, or at the first step."""
+        """Where a training run without checkpoints starts: at its trunk, or at the first step."""
         trunk = self.plan.branch_from
         if trunk is None:
             return ResumePoint(None, 0, ())

@@ -21,7 +21,7 @@ PAUSES = (1.0, 60.0)
 
 
 class Uploads:
-    """The thread that uploads the checkpoints of one training."""
+    """The thread that uploads the checkpoints of one training run."""
 
     def __init__(self, remote: RemoteCheckpoints, attempt: Attempt, *, down: StoreError | None = None) -> None:
         """Start the thread. If `down` is given, the store could not be reached: the attempt claims it before the first upload."""

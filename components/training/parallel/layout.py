@@ -1,4 +1,4 @@
-"""The layout of a training: workers along each axis, and whether a model can be divided among them. Pure arithmetic."""
+"""The layout of a training run: workers along each axis, and whether a model can be divided among them. Pure arithmetic."""
 
 import itertools
 import math

@@ -10,7 +10,7 @@ from workflows.steps.stages import STAGES, last_stage
 def require_room(recipe: Recipe, profile: Profile, until: str = "") -> None:
     """Raise `ConfigError` if a training in a stage up to `until` has more workers than a Ray cluster of the profile has room for.
 
-    Each training worker takes one GPU, or without GPUs one core; elastic trainings start with their `min_workers`.
+    Each training worker takes one GPU, or without GPUs one core; elastic training runs start with their `min_workers`.
     """
     if lacking := shortage(recipe, profile, until):
         raise ConfigError(

@@ -155,7 +155,7 @@ def _described(rates: Rates) -> str:
 
 
 def _memory() -> float:
-    """Bytes of memory that a training may take here."""
+    """Bytes of memory that a training run may take here."""
     import psutil
 
     return float(psutil.virtual_memory().available)

@@ -70,7 +70,7 @@ class TimedAnswer:
             line("learning rate", f"{plan.learning_rate:.3g}"),
             line("speed", f"{plan.tokens_per_second:,.0f} tokens/s{self._error()}"),
             line("memory", f"{plan.memory_bytes / 1e6:,.0f} MB"),
-            line("bits per byte", f"{bits.loss:.3f}, 95 % of such trainings between {bits.low:.3f} and {bits.high:.3f}"),
+            line("bits per byte", f"{bits.loss:.3f}, 95 % of such training runs between {bits.low:.3f} and {bits.high:.3f}"),
             *(line(f"limited by {name}", LIMITS[name].format(gain=gain)) for name, gain in plan.limits.items()),
             *self._stage_lines(),
             *(f"note: {note}" for note in (*plan.notes, *self._machine_notes())),
@@ -105,7 +105,7 @@ class TimedAnswer:
                 f"differed by {self.rates.spread:.0%}): measure again with --calibrate when it is idle"
             )
         if load > BUSY:
-            notes.append(f"this machine is busy now (load per core {load:.1f}): a training would take longer than planned")
+            notes.append(f"this machine is busy now (load per core {load:.1f}): a training run would take longer than planned")
         return notes
 
 

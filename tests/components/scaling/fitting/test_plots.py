@@ -70,7 +70,7 @@ def test_a_verdict_shows_prediction_and_result_at_the_compute_of_the_training(ma
     (axes,) = figure.axes
     (result,) = (line for line in axes.lines if line.get_label() == "came out")
     assert result.get_xydata().tolist() == [[6 * scale_of(SHAPE, 256, law.scale) * PLAN.tokens, 2.1]]
-    assert {"bits per byte", "trainings fitted", "predicted, 95 % interval"} <= set(labels(figure))
+    assert {"bits per byte", "training runs fitted", "predicted, 95 % interval"} <= set(labels(figure))
 
 
 def test_pictures_have_equal_bytes_and_no_text_that_needs_a_font(made: Fit) -> None:

@@ -97,7 +97,7 @@ def test_a_ladder_up_to_a_budget_doubles_four_times_with_models_around_the_guess
     assert [rung.compute for rung in ladder.rungs] == [2.5e11, 5e11, 1e12, 2e12]
     assert all(len(rung.widths) >= 6 for rung in ladder.rungs)
     assert ladder.target is None
-    with pytest.raises(ConfigError, match="for a training to be predicted"):
+    with pytest.raises(ConfigError, match="for a training run to be predicted"):
         ladder.extrapolated(law(0.5, 1.0))
 
 

@@ -36,7 +36,7 @@ def test_a_reader_is_told_the_training_its_end_what_limits_it_and_how_to_run_it(
         f"vocabulary                                {PLAN.shape.vocab_size}",
         f"{PLAN.epochs:.2f} epochs of 5,000,000 bytes",
         "2 models that were measured for comparison differ by at most",
-        f"{PLAN.bits_per_byte.loss:.3f}, 95 % of such trainings between",
+        f"{PLAN.bits_per_byte.loss:.3f}, 95 % of such training runs between",
         "limited by time",
         "a tenth more brings",
         "2.5 min without evaluation",
