@@ -75,10 +75,10 @@ class TrainSpec:
 def train(spec: TrainSpec, settings: TrainingSettings, checkpoints: CheckpointPlan, reporter: TrainingReporter) -> Trained:
     """Train `spec.model` in place. Afterwards it has the fp32 weights on the CPU on rank 0, and empty weights on other ranks.
 
-    Resumes from the newest usable checkpoint. With the same number of workers the result is bitwise identical to
-    that without interruption; with another number, the loaded state is bitwise identical. Steps do not wait for checkpoints; if a checkpoint
-    cannot be written, training continues. A process may run several training runs one after the other. With several workers, the
-    process group must exist; for a single worker, it is created and destroyed here.
+    Resumes from the newest usable checkpoint. With the same number of workers the result is bitwise identical to that without
+    interruption; with another number, the loaded state is bitwise identical. Steps do not wait for checkpoints; if a
+    checkpoint cannot be written, training continues. A process may run several training runs one after the other. With
+    several workers, the process group must exist; for a single worker, it is created and destroyed here.
 
     Args:
         spec: what is trained.
