@@ -140,9 +140,15 @@ def exit_code_of(error: BaseException) -> ExitCode:
 
 
 def require(condition: bool, owner: object, field: str, value: object, allowed: str) -> None:
-    """Raise `ConfigError` naming the field, its value and what is allowed, unless `condition` holds."""
+    """Raise `ConfigError` naming the field, its value and what is allowed, unless `condition` holds.
+
+    If `allowed` lists names, separated by commas, the message suggests the one that is most similar to the value.
+    """
     if not condition:
-        raise ConfigError(f"{type(owner).__name__}.{field} is {value!r}; allowed: {allowed}")
+        names = [name.strip() for name in allowed.split(",")]
+        near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ConfigError(f"{type(owner).__name__}.{field} is {value!r}{hint}; allowed: {allowed}")
 
 
 def single_line(error: BaseException | str, max_characters: int = 0) -> str:

@@ -91,9 +91,8 @@ class CurationConfig:
         """Require that the mixture names only domains of the sources, and only languages that the language model detects."""
         domains = {source.domain for source in self.sources}
         for name in ("max_epochs_by_domain", "language_shares"):
-            given = getattr(self.corpus, name)
-            unknown = ", ".join(sorted(given.keys() - domains))
-            require(not unknown, self, f"corpus.{name}", given, f"domains of the sources, not {unknown}")
+            for domain in getattr(self.corpus, name):
+                require(domain in domains, self, f"corpus.{name}", domain, ", ".join(sorted(domains)))
         shares_of = self.corpus.language_shares
         known = self.reading.language_model != "script" or all(shares.keys() <= set(SCRIPT_TAGS) for shares in shares_of.values())
         allowed = f"the tags {', '.join(SCRIPT_TAGS)}, which the language model `script` detects"

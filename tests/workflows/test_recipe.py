@@ -1,4 +1,4 @@
-"""What stages of one recipe must agree on, how a recipe travels, and what `--set` can reach."""
+"""What stages of one recipe must agree on, how a recipe travels, and the code that it brings."""
 
 import asyncio
 import dataclasses
@@ -19,7 +19,8 @@ from components.extensions import Extension, extensions_in
 from components.extensions.kinds import kind_of
 from components.file_names import naming_of
 from components.tokenizer.config import TokenizerConfig
-from workflows.recipe import BUILT_IN, Recipe, apply_override, from_json, load_recipe, to_json
+from workflows.loading import apply_override
+from workflows.recipe import BUILT_IN, Recipe, from_json, load_recipe, to_json
 from workflows.sweeps.sweep import Sweep
 
 TASK = BenchmarkTask(name="arc", prompt="{query}", choices=("choices",), answer="gold")
@@ -57,55 +58,18 @@ def test_a_recipe_that_travels_arrives_as_it_was(name: str) -> None:
     assert [from_json(to_json(value), Recipe) for value in (recipe, changed)] == [recipe, changed]
 
 
-# Elements and keys that `--set` reaches
-
-
-def test_set_reaches_elements_by_number_or_name_and_keys_of_mappings() -> None:
-    recipe = load_recipe("tiny", ["curation.sources.0.weight=3", "evaluation.domain_shares.code=1.0"])
-    assert recipe.curation.sources[0].weight == 3
-    assert recipe.curation.sources[1:] == load_recipe("tiny").curation.sources[1:]
-    assert recipe.evaluation.domain_shares == {"code": 1.0}
-
-
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("curation.sources.9.weight=3", "unknown element '9'.*allowed: 0, 1"),
-        ("curation.sources.0.wait=3", "unknown field 'wait'.*did you mean 'weight'"),
-        ("curation.sources.0.weight.x=3", r"weight is 0.6, which has no fields"),
-        ("curation.sources.0.weight=much", "wrong type; allowed: float"),
-        ("evaluation.tasks.0.values.x=1", "unknown element '0'.*allowed: none, as it is empty"),
-    ],
-)
-def test_what_set_cannot_reach_is_said_with_what_it_can(override: str, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        load_recipe("tiny", [override])
-
-
-@pytest.mark.parametrize("stage", ["pretraining", "sft", "dpo"])
-def test_set_reaches_how_each_stage_trains_and_leaves_the_others_as_they_are(stage: str) -> None:
-    tiny = load_recipe("tiny")
-    overrides = [f"{stage}.training.optimizer.clip=0.5", f"{stage}.training.checkpoints.seconds=null"]
-    changed = load_recipe("tiny", overrides)
-    training = getattr(changed, stage).training
-    assert (training.optimizer.clip, training.checkpoints.seconds) == (0.5, None)
-    assert training.schedule == getattr(tiny, stage).training.schedule
-    assert {name for name in ("pretraining", "sft", "dpo") if getattr(changed, name) != getattr(tiny, name)} == {stage}
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("pretraining.optimizer.clip=1", r"renamed to pretraining\.training\.optimizer\.clip"),
-        ("pretraining.checkpoint_seconds=9", r"renamed to pretraining\.training\.checkpoints\.seconds"),
         (
-            "sft.training.layout.zero_stage=3",
-            r"SFTConfig\.training\.layout\.zero_stage is 3; allowed: 1: in SFT and DPO each worker holds",
+            "evaluation.domain_shares.cod=1.0",
+            r"domain_shares is 'cod' \(did you mean 'code'\?\); allowed: code, maths",
         ),
-        ("dpo.training.checkpoints.permanent=[0.5]", r"DPOConfig\.training\.checkpoints\.permanent is \(0\.5,\); allowed: \(\)"),
+        ("curation.corpus.max_epochs_by_domain.prosa=1", r"max_epochs_by_domain is 'prosa' \(did you mean 'prose'\?\)"),
+        ("checks.corpus.max_duplicate_share_by_source.code=0.5", r"allowed: code-python-environment \(code\), maths-"),
     ],
 )
-def test_how_a_stage_does_not_train_is_refused(override: str, message: str) -> None:
+def test_a_field_by_domain_or_source_names_those_of_the_recipe(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_recipe("tiny", [override])
 
@@ -230,7 +194,7 @@ NO_FILES = {
     "Recipe.description", "Recipe.name", "RegistrationConfig.alias", "RegistrationConfig.intended_use",
     "RegistrationConfig.licence", "RegistrationConfig.model", "RegistrationConfig.name", "RegistrationConfig.verdict",
     "ScheduleConfig.kind", "Source.distributions", "Source.domain", "Source.language", "Source.licence", "Source.name",
-    "Source.suffixes", "Source.text_field", "Sweep.description", "Sweep.name", "TokenizerConfig.splits",
+    "Source.suffixes", "Source.text_field", "Sweep.description", "Sweep.name", "TokenizerConfig.pre_tokenizer",
     "TrainingConfig.activation_checkpointing", "TrainingConfig.precision",
 }  # fmt: skip
 """Texts of recipes and sweeps that name no file; code and data of extensions travel with the recipe."""

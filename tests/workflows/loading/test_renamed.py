@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from components.errors import ConfigError
-from workflows.loading import RENAMED, hint_for, new_name_of
-from workflows.recipe import Recipe, apply_override, load_recipe
+from workflows.loading import apply_override
+from workflows.loading.renamed import RENAMED, hint_for, new_name_of
+from workflows.recipe import Recipe, load_recipe
 from workflows.recipes.smoke import smoke
 
 

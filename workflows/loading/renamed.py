@@ -1,17 +1,4 @@
-"""Load recipes and sweeps from Python functions: built-in ones by name, those of a user by file."""
-
-import importlib
-import importlib.util
-import re
-import sys
-import types
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, TypeVar
-
-from components.errors import ConfigError, unknown
-
-Value = TypeVar("Value")
+"""Fields of recipes that were renamed: errors about an old name give the new one."""
 
 RENAMED: dict[str, str] = {
     "curation.quality.refused_share": "curation.quality.max_refused_share",
@@ -138,96 +125,6 @@ RENAMED |= {
     }.items()
 }
 """Renamed fields of recipes: old path -> new path, or two new paths joined by "and". Errors about an old name give the new."""
-
-
-def load(argument: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
-    """The value of class `kind` that `argument` names: one of `names` in `package`, or `file.py[:function]`.
-
-    Raises:
-        ConfigError: there is no such name, file or function; or the function fails or returns another class.
-    """
-    return _from_file(argument, kind) if ".py" in argument else _built_in(argument, kind, package, names)
-
-
-def folder_of(argument: str) -> Path:
-    """The directory to which paths of extension code are relative: that of the recipe's file; else the current directory."""
-    file = argument.partition(":")[0]
-    return Path(file).expanduser().resolve().parent if ".py" in argument else Path.cwd()
-
-
-def _built_in(name: str, kind: type[Value], package: str, names: Sequence[str]) -> Value:
-    if name not in names:
-        word = _word(kind)
-        raise ConfigError(f"{unknown(word, name, list(names))}, or a file: my_{word}.py[:function]")
-    function = name.replace("-", "_")
-    made: Value = getattr(importlib.import_module(f"{package}.{function}"), function)()
-    return made
-
-
-def _from_file(argument: str, kind: type[Value]) -> Value:
-    word = _word(kind)
-    file, _, function = argument.partition(":")
-    path = Path(file).expanduser().resolve()
-    if not path.is_file():
-        raise ConfigError(f"{word} file {path} does not exist")
-    module = _import_file(path, word)
-    name = function or _only_function(path, module, word)
-    make = getattr(module, name, None)
-    if not callable(make):
-        raise ConfigError(f"{word} file {path} has no function {name!r}; it has: {', '.join(_functions(module)) or 'none'}")
-    made = _called(make, f"{path}:{name}", word)
-    if not isinstance(made, kind):
-        raise ConfigError(f"{word} function {path}:{name} returned {type(made).__name__}; it must return a {kind.__name__}")
-    return made
-
-
-def _called(make: Any, where: str, word: str) -> Any:
-    try:
-        return make()
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{word} function {where} failed: {type(error).__name__}: {error}{_hint(error)}") from error
-
-
-def _hint(error: Exception) -> str:
-    """A hint with the new name, if the error is about a renamed field."""
-    unknown_field = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    hint = hint_for(unknown_field[1]) if unknown_field else ""
-    return f"; {hint}" if hint else ""
-
-
-def _import_file(path: Path, word: str) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(f"longrun_{word}_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{word} file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ConfigError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{word} file {path} cannot be imported: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _functions(module: types.ModuleType) -> list[str]:
-    own = (name for name, value in vars(module).items() if isinstance(value, types.FunctionType))
-    return sorted(name for name in own if getattr(module, name).__module__ == module.__name__ and not name.startswith("_"))
-
-
-def _only_function(path: Path, module: types.ModuleType, word: str) -> str:
-    names = _functions(module)
-    if len(names) != 1:
-        raise ConfigError(
-            f"{word} file {path} has {len(names)} functions ({', '.join(names) or 'none'}); name one: {path.name}:FUNCTION"
-        )
-    return names[0]
-
-
-def _word(kind: type) -> str:
-    return kind.__name__.lower()
 
 
 def new_name_of(path: str) -> str:
