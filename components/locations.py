@@ -1,4 +1,6 @@
-"""Lists, fetches and hashes raw files, on this machine or in a bucket. Buckets are read with obstore's fsspec interface.
+"""Lists, fetches and hashes raw files: on this machine, in a bucket, or on the Hugging Face hub (`components.hub`).
+
+Buckets are read with obstore's fsspec interface. For every function here, a repository is a bucket with read-only objects.
 
 obstore reads endpoint, region and keys from environment variables (S3: `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
 …, and `AWS_ALLOW_HTTP=true` for an endpoint without TLS; Google Cloud Storage: `GOOGLE_APPLICATION_CREDENTIALS`) and retries
@@ -11,23 +13,34 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from components import hub
 from components.artifacts import sha256_of_file
 from components.errors import ConfigError, SourceError, StoreError, single_line
 from components.raw_files import RawRecord
 
-BUCKETS = ("s3://", "gs://")
-"""URI schemes of object stores."""
+BUCKETS = ("s3://", "gs://", hub.SCHEME)
+"""URI schemes of object stores and of the hub."""
 
 
 def in_bucket(uri: str) -> bool:
-    """Whether a URI or location names an object or a folder in a bucket."""
+    """Whether a URI or location names an object or a folder in a bucket, or in a repository of the hub."""
     return uri.startswith(BUCKETS)
+
+
+def pinned(uri: str, kinds: Sequence[str] = (hub.DATASETS, hub.MODELS)) -> str:
+    """`uri` with the commit that its revision means now, if it is of the hub; any other URI as it is.
+
+    Raises:
+        ConfigError: it is not a URI of the hub.
+        StoreError: there is no such repository or revision, access is denied, or the hub cannot be reached.
+    """
+    return str(hub.pinned(uri, kinds)) if uri.startswith(hub.SCHEME) else uri
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +60,8 @@ class FileEntry:
 def find(uri: str, name: str) -> list[FileEntry]:
     """Every file at or below `uri`, sorted by path; `name` is the name of the source in error messages.
 
+    In the locations of files of the hub, the revision is the commit that it means now.
+
     Symbolic links to folders are followed. A folder that is reachable by several paths is visited once.
 
     Raises:
@@ -55,7 +70,7 @@ def find(uri: str, name: str) -> list[FileEntry]:
         StoreError: the object store cannot be reached or refuses the request.
     """
     if in_bucket(uri):
-        return _find_objects(uri.rstrip("/"), name)
+        return _find_objects(pinned(uri).rstrip("/"), name)
     root = path_of(uri)
     if not root.exists():
         raise SourceError(f"source {name}: {root} does not exist")
@@ -88,6 +103,14 @@ def path_of(uri: str) -> Path:
         allowed = f"a path, file://, {' or '.join(BUCKETS)}"
         raise ConfigError(f"{uri!r}: the URI scheme {split.scheme!r} is not supported; allowed: {allowed}")
     return Path(uri).expanduser().absolute()
+
+
+def licence_of(uri: str) -> str:
+    """The licence that a repository of the hub states, such as `apache-2.0`; empty if it states none, and for any other URI.
+
+    Raises the errors of `pinned`.
+    """
+    return hub.licence(uri) if uri.startswith(hub.SCHEME) else ""
 
 
 @contextlib.contextmanager
@@ -144,14 +167,21 @@ def fetched_folder(uri: str, patterns: Sequence[str]) -> Iterator[Path]:
 def files_in(uri: str, patterns: Sequence[str]) -> list[FileEntry]:
     """The files directly in a folder whose names match one of the patterns, sorted; empty if the folder does not exist.
 
+    A repository of the hub is one of a model, unless the URI says otherwise.
+
     Raises:
         StoreError: the object store cannot be reached or refuses the request.
     """
     try:
-        entries = [entry for entry in find(uri, uri) if "/" not in entry.relative] if in_bucket(uri) else _in_folder(path_of(uri))
+        entries = _in_bucket_folder(uri) if in_bucket(uri) else _in_folder(path_of(uri))
     except SourceError:
         return []
     return [entry for entry in entries if any(fnmatch(entry.relative, pattern) for pattern in patterns)]
+
+
+def _in_bucket_folder(uri: str) -> list[FileEntry]:
+    entries = find(pinned(uri, (hub.MODELS, hub.DATASETS)), uri)
+    return [entry for entry in entries if "/" not in entry.relative]
 
 
 def _in_folder(folder: Path) -> list[FileEntry]:
@@ -247,6 +277,8 @@ def _find_objects(uri: str, name: str) -> list[FileEntry]:
 
 
 def _file_system(location: str) -> Any:
+    if location.startswith(hub.SCHEME):
+        return _HubFiles()
     protocol: Any = location.partition("://")[0]
     return _plain_store()(protocol)
 
@@ -263,6 +295,31 @@ def _plain_store() -> Any:
             return bucket, key
 
     return PlainStore
+
+
+class _HubFiles:
+    """The hub as a file system of fsspec, with the methods that this module calls."""
+
+    def find(self, uri: str, *, detail: bool) -> dict[str, dict[str, Any]]:
+        folder = hub.pinned(uri)
+        return {str(replace(folder, path=file.path)): self._facts(file) for file in hub.files(folder)}
+
+    def info(self, uri: str) -> dict[str, Any]:
+        return self._facts(hub.file(hub.pinned(uri)))
+
+    def get_file(self, uri: str, target: str) -> None:
+        with Path(target).open("w+b") as stream:
+            hub.download(hub.pinned(uri), stream)
+
+    def cat_file(self, uri: str) -> bytes:
+        with self.open(uri, "rb") as stream:
+            return stream.read()
+
+    def open(self, uri: str, mode: str) -> contextlib.AbstractContextManager[IO[bytes]]:
+        return hub.opened(hub.pinned(uri))
+
+    def _facts(self, file: hub.HubFile) -> dict[str, Any]:
+        return {"size": file.size, "e_tag": file.digest}
 
 
 @contextlib.contextmanager

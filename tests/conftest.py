@@ -14,6 +14,7 @@ from components.extensions import unpack_below
 from infra.variables import numba_cache, quieten, set_variable
 from tests import servers
 from tests.end_to_end.commands import ran
+from tests.hub_server import Hub, hub
 
 # Threads that wait by spinning take the processors from the other test process.
 set_variable("GOMP_SPINCOUNT", "0")
@@ -101,3 +102,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an S3 API."""
     with servers.object_store(tmp_path_factory.mktemp("store") / "log") as url:
         yield url
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A server that speaks the API of the Hugging Face hub, without repositories; `HF_ENDPOINT` names it."""
+    monkeypatch.setattr("components.hub._PAUSE", 0.0)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with hub() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        yield running

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 from components.artifacts import OmissionCase, OmissionTally
 from components.errors import SourceError
 from components.file_names import ends_of
-from components.locations import BUCKETS, fetched_file, in_bucket, sha256_at, size_of
+from components.locations import BUCKETS, fetched_file, in_bucket, pinned, sha256_at, size_of
 from components.raw_files import RawRecord, write_raw
 
 Row = TypeVar("Row")
@@ -109,7 +109,7 @@ class JsonlSource:
             raise SourceError(
                 f"{self.uri}: unsupported URI; allowed: a path or {' or '.join(BUCKETS)} of a JSONL file (plain, .gz or .zst)"
             )
-        location = name if in_bucket(name) else str(Path(name).expanduser().absolute())
+        location = pinned(name) if in_bucket(name) else str(Path(name).expanduser().absolute())
         if not in_bucket(name) and not Path(location).is_file():
             raise SourceError(f"{self.uri}: no such file; give the path of a JSONL file (plain, .gz or .zst)")
         if size_of(location) == 0:

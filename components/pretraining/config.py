@@ -16,8 +16,9 @@ class PretrainingConfig(Choices):
     """
 
     start: str = field(default="", metadata=names_files(patterns=READ))
-    """Path, or URI in a bucket, of a Hugging Face LLaMA directory (config, safetensors, tokenizer.json). Training starts from its
-    weights and uses its shape and tokenizer. Empty: weights are initialised and a tokenizer is trained."""
+    """Path, URI in a bucket, or `hf://OWNER/NAME@REVISION` on the Hugging Face hub, of a LLaMA directory (config, safetensors,
+    tokenizer.json). Training starts from its weights and uses its shape and tokenizer. Empty: weights are initialised and a
+    tokenizer is trained."""
     document_mask: bool = False
     """Whether a token attends only to earlier tokens of its own document. If False, it attends to all earlier tokens of the
     window, also of other documents. False by default: the paper (arXiv 2401.02954) does not mention a mask, and attention is

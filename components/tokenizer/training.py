@@ -12,7 +12,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from components.artifacts import VALIDATION, Figures, Mixture
 from components.errors import SourceError, require
 from components.files import JSON
-from components.locations import fetched_folder, raw_records
+from components.hub import DATASETS, MODELS
+from components.locations import fetched_folder, pinned, raw_records
 from components.ports import Metrics
 from components.raw_files import write_raw
 from components.tokenizer import chat, documents, fertility, origin, sample, special_tokens, text_tokenizer
@@ -59,8 +60,9 @@ def reuse_tokenizer(
     if start is not None:
         import_tokenizer(start, output)
     else:
-        files = origin.files_of(config.start)
-        with fetched_folder(config.start, TOKENIZER_FILES) as directory:
+        existing = pinned(config.start, (MODELS, DATASETS))
+        files = origin.files_of(existing)
+        with fetched_folder(existing, TOKENIZER_FILES) as directory:
             import_tokenizer(directory, output, config.padded)
         write_raw(raw_records(files, origin.SOURCE), output)
     return _tokenizer_figures(config, corpus, output, metrics)

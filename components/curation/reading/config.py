@@ -19,6 +19,9 @@ PYTHON_ENVIRONMENT = "python-environment:"
 PYTHON_DOMAINS = ("code", "prose", "maths")
 """Domains of `python-environment:`: `.py` files; docstrings and package descriptions; docstrings of mathematical packages."""
 
+UNKNOWN_LICENCE = "unknown"
+"""The licence of documents about which nothing is known."""
+
 LANGUAGE_MODELS = ("script", "lid176")
 
 SCRIPT_TAGS = ("en", "zh", "code", "other")
@@ -37,7 +40,8 @@ class Source:
 
     uri: str = field(metadata=names_files(PYTHON_ENVIRONMENT))
     """Path, or `file://`, `s3://` or `gs://` URI, of a folder or file with JSONL, text, WARC or WET (plain, .gz or .zst),
-    Parquet, or a Hugging Face dataset saved to disk; or `python-environment:` for the text of installed Python distributions."""
+    Parquet, or a Hugging Face dataset saved to disk; `hf://datasets/OWNER/NAME@REVISION/PATH` for files of a dataset on the
+    Hugging Face hub; or `python-environment:` for the text of installed Python distributions."""
     domain: str
     """Domain of the documents in the mixture. For `python-environment:` it must be code, prose or maths, and only text of that
     domain is read."""
@@ -46,8 +50,9 @@ class Source:
     name: str = ""
     """Name of the source in ids, tables and pages; unlike the URI, it stays the same if the files are moved. Empty: made of
     domain and kind, such as `web-jsonl`."""
-    licence: str = "unknown"
-    """SPDX expression of the documents' licence. `python-environment:` uses the licence of each distribution instead."""
+    licence: str = UNKNOWN_LICENCE
+    """SPDX expression of the documents' licence. If it is unknown, a source on the hub uses the licence that its card states.
+    `python-environment:` uses the licence of each distribution instead."""
     language: str = "auto"
     """Language of the documents: en, zh, code or other; `auto` detects the language of each document. Documents tagged `code`
     skip the rules for prose."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from components.curation.reading.benchmarks import files_of
-from components.curation.reading.config import PYTHON_ENVIRONMENT, SHIPPED, Inputs, Reading, Source
+from components.curation.reading.config import PYTHON_ENVIRONMENT, SHIPPED, UNKNOWN_LICENCE, Inputs, Reading, Source
 from components.curation.reading.kinds import COMPRESSED, KINDS, OWN, ROWS, kind_of
 from components.curation.text.draw import draw
 from components.errors import ConfigError, SourceError
-from components.locations import FileEntry, find, in_bucket, path_of, read_bytes, sha256_at, stamp_of, state_of
+from components.locations import FileEntry, find, in_bucket, licence_of, path_of, read_bytes, sha256_at, stamp_of, state_of
 from components.python_environment import Distribution, PackageFile, distributions
 from components.python_environment import locate as locate_in_environment
 
@@ -179,10 +179,11 @@ def _files_of(source: Source, position: int) -> tuple[list[RawFile], list[Skippe
     read = {file.location for file in readable}
     others = [file for file in entries if file.location not in read]
     skipped = [SkippedFile(source=source.name, path=file.relative, size=file.size) for file in others]
-    return [_raw(source, file, position) for file in readable], skipped
+    licence = source.licence if source.licence != UNKNOWN_LICENCE else licence_of(source.uri) or UNKNOWN_LICENCE
+    return [_raw(source, file, position, licence) for file in readable], skipped
 
 
-def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
+def _raw(source: Source, file: FileEntry, position: int, licence: str) -> RawFile:
     return RawFile(
         source=source.name,
         path=file.relative,
@@ -191,7 +192,7 @@ def _raw(source: Source, file: FileEntry, position: int) -> RawFile:
         size=file.size,
         kind=OWN if source.reader else kind_of(PurePath(file.location)),
         source_indices=(position,),
-        licence=source.licence,
+        licence=licence,
         stamp=file.stamp,
     )
 

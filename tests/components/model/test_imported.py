@@ -11,7 +11,9 @@ from components.artifacts import ModelShape
 from components.errors import MissingArtifact
 from components.model.huggingface import load
 from components.model.imported import import_checkpoint
+from components.model.origin import fingerprint
 from components.tokenizer.text_tokenizer import TextTokenizer
+from tests.hub_server import Hub, Repository
 
 
 @pytest.fixture
@@ -55,3 +57,23 @@ def test_a_directory_without_a_checkpoint_and_pickled_weights_are_refused(theirs
     (theirs / "model.safetensors").rename(theirs / "pytorch_model.bin")
     with pytest.raises(MissingArtifact, match="pickled weights are not supported"):
         import_checkpoint(str(theirs), tmp_path / "output")
+
+
+def test_a_checkpoint_on_the_hub_is_recorded_with_its_commit_licence_and_hashes(
+    theirs: Path, tmp_path: Path, hub_server: Hub
+) -> None:
+    files = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    hub_server.repositories["models/someone/llama"] = Repository(files=files | {"README.md": b"a card"}, licence="apache-2.0")
+    output, local = tmp_path / "output", tmp_path / "local"
+    output.mkdir()
+    local.mkdir()
+    figures = import_checkpoint("hf://someone/llama@main", output)
+    commit = hub_server.repositories["models/someone/llama"].commit
+    assert (figures["start"], figures["licence"]) == (f"hf://models/someone/llama@{commit}", "apache-2.0")
+    here = import_checkpoint(str(theirs), local)
+    assert figures["shape"] == here["shape"]
+    assert pq.read_table(output / "raw.parquet") == pq.read_table(local / "raw.parquet")
+    assert {uri.rpartition("/")[0] for uri in pq.read_table(output / "locations.parquet")["uri"].to_pylist()} == {
+        figures["start"]
+    }
+    assert fingerprint("hf://someone/llama@main") == fingerprint(str(figures["start"]))

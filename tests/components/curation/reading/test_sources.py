@@ -11,6 +11,7 @@ from components.curation.reading.sources import fingerprint, locate
 from components.errors import ConfigError, SourceError
 from tests.components.curation.conftest import config, listed, prose, source, write_jsonl
 from tests.components.python_environment.conftest import Install, install
+from tests.hub_server import Hub, Repository
 
 __all__ = ["install"]
 
@@ -135,3 +136,25 @@ def test_the_fingerprint_sees_a_module_that_was_edited_in_place(install: Install
     first = fingerprint(chosen.inputs)
     (tmp_path / "site/shop/a.py").write_text("x = 2\n")
     assert fingerprint(chosen.inputs) != first
+
+
+def test_files_of_a_dataset_on_the_hub_are_listed_at_its_commit_with_the_licence_of_its_card(hub_server: Hub) -> None:
+    repository = hub_server.repositories["datasets/someone/texts"] = Repository(
+        files={"README.md": b"a card", "data/a.jsonl": b'{"text": "a"}\n'}, licence="odc-by"
+    )
+    for uri in ("hf://datasets/someone/texts/data", "hf://someone/texts@main/data"):
+        (file,) = listed(config(source(uri))).files
+        assert (file.path, file.kind, file.licence) == ("a.jsonl", "jsonl", "odc-by")
+        assert file.uri == f"hf://datasets/someone/texts@{repository.commit}/data/a.jsonl"
+        assert locate(file.uri) == file.location
+    assert listed(config(source(uri, licence="MIT"))).files[0].licence == "MIT"
+
+
+def test_the_fingerprint_of_a_dataset_changes_when_its_branch_moves_to_other_content(hub_server: Hub) -> None:
+    repository = hub_server.repositories["datasets/someone/texts"] = Repository(files={"a.jsonl": b'{"text": "a"}\n'})
+    made = config(source("hf://datasets/someone/texts@main"))
+    before = fingerprint(made.inputs)
+    repository.push({"a.jsonl": b'{"text": "b"}\n'})
+    assert fingerprint(made.inputs) != before
+    repository.push({"a.jsonl": b'{"text": "a"}\n'})
+    assert fingerprint(made.inputs) == before
