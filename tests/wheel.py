@@ -1,6 +1,6 @@
 """Builds the wheel from the files of the checkout, and installs it into environments of its own."""
 
-import re
+import os
 import shutil
 import subprocess
 import sys
@@ -49,8 +49,11 @@ def by_itself(wheel: Path, folder: Path) -> Path | None:
     uv = str(Path(sys.executable).with_name("uv"))
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
     command = [uv, "pip", "install", "--quiet", "--offline", "--python", str(folder / "bin" / "python"), str(wheel)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and re.search(r"not found in the cache|network connectivity is disabled", done.stderr, re.IGNORECASE):
+    # uv reads its own variable for the directory of another build of torch, see infra/install.sh
+    links = os.environ.get("UV_FIND_LINKS") or os.environ.get("PIP_FIND_LINKS")
+    environment = {**os.environ, **({"UV_FIND_LINKS": links} if links else {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode and "network was disabled" in done.stderr:
         return None
     assert done.returncode == 0, done.stderr
     return folder / "bin"

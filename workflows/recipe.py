@@ -20,7 +20,7 @@ from workflows.loading import apply_override, folder_of, load
 
 Whole = TypeVar("Whole")
 
-BUILT_IN = ("tiny", "smoke", "laptop")
+BUILT_IN = ("tiny", "smoke", "laptop", "one-gpu", "7b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,8 @@ def _built_in(name: str, kind: type[Value], package: str, names: Sequence[str]) 
     if name not in names:
         word = _word(kind)
         raise ConfigError(f"{unknown(word, name, list(names))}, or a file: my_{word}.py[:function]")
-    function = name.replace("-", "_")
+    # a Python name does not start with a digit
+    function = name.replace("-", "_") if name[0].isalpha() else f"{_word(kind)}_{name}"
     made: Value = getattr(importlib.import_module(f"{package}.{function}"), function)()
     return made
 
