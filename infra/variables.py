@@ -24,7 +24,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-"""Variables for this process and every process that it starts: telemetry off, hubs offline, normal priority for Ray's workers."""
+"""Variables for this process and all that it starts: no telemetry, hubs offline, normal priority of Ray's workers."""
 
 WAITING = {"GOMP_SPINCOUNT": "10000", "OMP_WAIT_POLICY": "active"}
 """How often an OpenMP thread (libgomp) checks for new work before it sleeps.
@@ -95,8 +95,8 @@ def unsigned(endpoint: str) -> bool:
 
 
 WITHOUT_METADATA = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_METADATA_ENDPOINT": "http://127.0.0.1:9"}
-"""The first stops Amazon's libraries from asking the metadata service; the second gives obstore an address that refuses at
-once."""
+"""Variables that disable the metadata service: the first for Amazon's libraries; the second for obstore, as an address that
+refuses connections at once."""
 
 
 def avoid_metadata(endpoint: str) -> None:

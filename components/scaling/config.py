@@ -21,7 +21,7 @@ class ScalingConfig:
     """Budget in FLOPs, M·D: the default is that of the paper's 7B with 2 T tokens. None: that of the chosen shape and tokens."""
     law: str = field(default="deepseek", metadata=names_files(*PLANNING))
     """A published law with coefficients (`components.scaling.laws.published`), or the path or URI in a bucket of a law file
-    (`.json`). Where it has no law of batch or learning rate, that of "deepseek" stands in."""
+    (`.json`). Where it has no law of batch or learning rate, that of "deepseek" is used instead."""
 
     def __post_init__(self) -> None:
         known = self.law in PLANNING or self.law.endswith(".json")

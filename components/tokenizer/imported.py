@@ -144,7 +144,7 @@ def _refuse_if_text_reaches_control(tokenizer: TextTokenizer, checkpoint: Path) 
                 raise ConfigError(
                     f"{checkpoint}: the text {text!r} is encoded with the id {number} of the {name} token {names[name]!r}, which "
                     "only code may put; allowed: a token of two or more characters that is not the unknown one; name such a "
-                    "token in config.json (without padding EOS stands in)"
+                    "token in config.json (without padding, EOS is used)"
                 )
 
 

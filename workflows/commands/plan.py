@@ -1,4 +1,4 @@
-"""`longrun plan`: a plan for a budget or one of the paper's models, and the plan as text."""
+"""Implements `longrun plan` for a compute budget or a model of the paper, and formats a plan as text."""
 
 from dataclasses import replace
 
@@ -25,13 +25,13 @@ def proposal_for(
 
 
 def _with(paper: Choices, choices: Choices) -> Choices:
-    """What the paper used, except where `choices` decides."""
+    """The paper's values, except those that `choices` sets."""
     chosen = {name: getattr(choices, name) for name in ("tokens", "sequence_length") if getattr(choices, name) is not None}
     return replace(paper, training=choices.training, **chosen)
 
 
 def plan_lines(made: Proposal) -> list[str]:
-    """A plan as text: what was chosen, beside what the law says, and what it takes."""
+    """A plan as text: each value next to the one that the law recommends, then time, cost and memory."""
     plan, law = made.plan, made.plan.law
     shape, counted = plan.shape, plan.flops_per_token
     lines = [
@@ -61,9 +61,7 @@ def plan_lines(made: Proposal) -> list[str]:
 def _prediction(made: Proposal) -> str:
     prediction = made.plan.prediction
     if prediction is None:
-        return (
-            f"the law {made.law.name} predicts none; one fitted on runs of your own does: longrun fit RUNS.csv --output law.json"
-        )
+        return f"the law {made.law.name} predicts no loss; a law of your own runs does: longrun fit RUNS.csv --output law.json"
     return f"{prediction.loss:.4f}, 95 % of such runs between {prediction.low:.4f} and {prediction.high:.4f}"
 
 
@@ -79,7 +77,7 @@ def _cluster_lines(made: Proposal) -> list[str]:
         line("energy", f"{made.energy_kwh:,.0f} kWh of the accelerators alone"),
         *(
             line(
-                "layout" if layout == made.layout else "  this fits too",
+                "layout" if layout == made.layout else "  also fits",
                 f"{layout.in_words()}: {memory / 1e9:.1f} GB",
             )
             for layout, memory in made.layouts
@@ -92,6 +90,6 @@ def _checkpointing_line(policy: str) -> str:
 
 
 def line(name: str, value: str, law: str = "") -> str:
-    """A line of a plan: what, its value, and what the law says where that differs."""
+    """A line of a plan: the name, the value, and the law's value if it is given."""
     by_law = f"law {law}" if law else ""
     return f"{name:<42}{value:<44}{by_law}".rstrip()

@@ -1,4 +1,4 @@
-"""A fit as one HTML page that needs nothing else, with its plots beside it as PNG."""
+"""Writes a fit as one self-contained HTML page, and its plots as PNG files next to it."""
 
 import base64
 import json
@@ -85,16 +85,16 @@ img { display: block; width: 100%; height: auto; }
 HEADINGS = {
     "isoflop": "IsoFLOP profiles",
     "parametric": "Parametric fit: L = E + A / n^alpha + B / d^beta",
-    "parametric_with_all_runs": "The same with nothing left out",
+    "parametric_with_all_runs": "Parametric fit of all runs, without exclusions",
     "hyper_parameters": "Hyper-parameters",
 }
-"""Headings of the tables, by their key in the JSON."""
+"""Headings of the page's tables, by the key of the table in `fit.json`."""
 
 
 def write_report(fit: Fit, *, title: str, output: Path, more: Mapping[str, Figure] | None = None) -> None:
-    """Write `report.html`, `fit.json` and a PNG for each plot into the directory `output`, which is made where there is none.
+    """Write `report.html`, `fit.json` and a PNG for each plot into the directory `output`, which is created if it does not exist.
 
-    `more` are further plots by their headings: they go first, and into the page alone.
+    `more` are further plots, by heading. The page shows them first; they are not written as PNG.
     """
     write_page(fit.as_json(), title=title, headings=HEADINGS, figures=list(plots(fit)), output=output, more=more)
 
@@ -108,7 +108,16 @@ def write_page(
     output: Path,
     more: Mapping[str, Figure] | None = None,
 ) -> None:
-    """The same of any values of a fit: `headings` name its tables of estimates, `figures` are (name, heading, plot)."""
+    """Write the page for the values of any fit.
+
+    Args:
+        values: what `fit.json` contains.
+        title: what the laws are about.
+        headings: heading of each table of estimates, by its key in `values`.
+        figures: (file name without suffix, heading, plot) of each plot.
+        output: the directory to write to.
+        more: further plots, by heading; the page shows them first.
+    """
     output.mkdir(parents=True, exist_ok=True)
     images = [(heading, base64.b64encode(svg(figure)).decode()) for heading, figure in (more or {}).items()]
     for name, heading, figure in figures:

@@ -1,4 +1,4 @@
-"""Notes: what to know about a plan before spending the compute."""
+"""Writes the notes of a plan: what to know before spending the compute."""
 
 from collections.abc import Mapping
 
@@ -8,29 +8,29 @@ from components.scaling.laws.law import Law
 from components.scaling.laws.published import LAWS
 
 USUAL_RANGE = (1e17, 1e25)
-"""FLOPs outside of which a law without a stated range is taken to extrapolate."""
+"""FLOPs; outside this range, a law that states no range of its own is assumed to extrapolate."""
 
 FAR_BEYOND = 1e25
-"""FLOPs: ten times the largest model trained by the law (the paper's 67B, 9.94e23)."""
+"""FLOPs: ten times those of the largest model that was planned with the law (the paper's 67B, 9.94e23)."""
 
 WARMUP_SHARE = 0.05
-"""Share of the steps; a longer warm-up eats into the schedule."""
+"""Maximum warm-up without a note, as a fraction of the steps; a longer one shortens the schedule noticeably."""
 
 TOLERANCE = 0.1
-"""Relative difference that is not worth a note."""
+"""Relative difference from the law up to which no note is written."""
 
 SCALE_NAMES = {
     "non_embedding_flops_per_token": "FLOPs per token",
     "parameters": "parameters",
     "non_embedding_parameters": "parameters without embeddings",
 }
-"""What notes call the model scale that a law counts."""
+"""Words for the model scale of a law, by the name in `Law.scale`."""
 
 _LAW_FIELDS = {"batch size": "batch_tokens", "learning rate": "learning_rate"}
 
 
 def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
-    """Where the law extrapolates, and where the plan differs from it."""
+    """Notes on where the law extrapolates, and where the plan differs from the law."""
     scale = scale_of(plan.shape, plan.sequence_length, law.scale)
     batch_tokens = plan.batch_size * plan.sequence_length
     return (
@@ -45,10 +45,10 @@ def budget_notes(plan: Plan, law: Law, budget: float | None) -> tuple[str, ...]:
 
 
 def epoch_notes(tokens: int, mixture: Mixture, available: Mapping[str, int]) -> tuple[str, ...]:
-    """How many epochs the target shares take of each domain, and of each language with a share of its own.
+    """Notes on the epochs that the mixture takes of each domain, and of each language with a share of its own.
 
     Args:
-        tokens: of the training.
+        tokens: number of training tokens.
         mixture: target shares and epoch limits.
         available: tokens in an epoch of each domain and portion, by name.
     """
@@ -80,21 +80,23 @@ def _range_notes(compute: float, law: Law) -> tuple[str, ...]:
     if law.fitted is None:
         fitted = f"the law {law.name} states no range; laws are usually fitted within {low:.0e} to {high:.0e} FLOPs"
     if compute < low:
-        return (f"{fitted}; at {compute:.2e} it is extrapolated, and embeddings and head weigh more than it knows",)
+        return (
+            f"{fitted}; at {compute:.2e} it is extrapolated, and embeddings and head cost a larger share than the law assumes",
+        )
     if compute > FAR_BEYOND:
-        return (f"{fitted}; at {compute:.2e} it is extrapolated far beyond any model trained by it",)
+        return (f"{fitted}; at {compute:.2e} it is extrapolated far beyond any model that was planned with it",)
     return (f"{fitted}; at {compute:.2e} it is extrapolated, as the paper's 7B and 67B were",)
 
 
 def _borrowed_notes(compute: float, law: Law) -> tuple[str, ...]:
-    """What the law does not give, so that DeepSeek's is taken."""
+    """A note on values that the law does not give and DeepSeek's law supplies."""
     lacking = [name for name in ("batch size", "learning rate") if getattr(law, _LAW_FIELDS[name]) is None]
     if not lacking:
         return ()
     usual = LAWS["deepseek"]
     low, high = usual.fitted or USUAL_RANGE
     beyond = "" if low <= compute <= high else f", extrapolated from {low:.0e} to {high:.0e} FLOPs"
-    return (f"the law {law.name} gives no {' and no '.join(lacking)}; {usual.name}'s stands in{beyond}",)
+    return (f"the law {law.name} gives no {' and no '.join(lacking)}; {usual.name}'s is used instead{beyond}",)
 
 
 def _difference(what: str, value: float, reference: float | None, whose: str) -> tuple[str, ...]:

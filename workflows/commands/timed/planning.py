@@ -1,4 +1,4 @@
-"""`longrun plan --minutes` and `--hours`: the training that ends best after a given time, here or on accelerators."""
+"""Implements `longrun plan --minutes` and `--hours`: the best training run for a given time, here or on accelerators."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
     from components.training.config import Choices
 
 OWN_LAW = Path(__file__).parents[2] / "sweeps" / "laws" / "python-environment.json"
-"""The law of the text that `smoke` and `laptop` train on."""
+"""File with the law of the text that `smoke` and `laptop` train on."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimeRequest:
-    """The options of `longrun plan` that a plan for a time may depend on."""
+    """The options of `longrun plan` that matter when a time is given."""
 
     recipe: str
-    """Empty: of none in particular."""
+    """Name or file of the recipe to plan for; empty for none."""
     minutes: float | None
     hours: float | None
     law: str
-    """Name or file; empty: the usual one."""
+    """Name or file of the law; empty for the default law."""
     text_bytes: float | None
     calibrate: bool
     accelerators: Accelerators | None
-    """None: this machine."""
+    """Accelerators to train on; None for this machine."""
     choices: "Choices"
     vocab_size: int
     others: Mapping[str, bool]
-    """Options that have no meaning beside a time, and whether they were given."""
+    """Whether each of the options that cannot be combined with a time was given, by name."""
 
     def __post_init__(self) -> None:
         if self.minutes is not None and self.hours is not None:
@@ -70,19 +70,19 @@ class TimeRequest:
 
     @property
     def seconds(self) -> float | None:
-        """The time of the training; None: a compute budget or a model of the paper is planned."""
+        """The time of the training run in seconds; None if no time was given."""
         if self.minutes is not None:
             return 60 * self.minutes
         return None if self.hours is None else 3600 * self.hours
 
 
 def plan_for_time(request: TimeRequest, settings: Settings, say: Callable[[str], None]) -> TimedAnswer | ComputeAnswer:
-    """The best training for a time, here or on accelerators; `say` is told what takes time.
+    """The best training run for a time, here or on accelerators. `say` is called with a line before slow work.
 
     Raises:
-        ConfigError: no such law or recipe, or nothing that fits.
+        ConfigError: the law or the recipe does not exist, or no training run fits into the time.
         HomeError, ResourceError: the machine cannot be measured.
-        StoreError: what earlier runs left in a bucket cannot be reached.
+        StoreError: the artifacts of earlier runs are in a bucket that cannot be reached.
     """
     return _plan_here(request, settings, say) if request.accelerators is None else _plan_on(request.accelerators, request)
 

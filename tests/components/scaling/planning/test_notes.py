@@ -53,7 +53,7 @@ def test_a_training_shorter_than_a_batch_and_a_long_warm_up_are_noted() -> None:
 
 @pytest.mark.parametrize(
     ("compute", "words"),
-    [(9.9e16, "embeddings and head weigh more"), (1e17, ""), (3e20, ""), (3.1e20, "as the paper's"), (1.1e25, "far beyond")],
+    [(9.9e16, "embeddings and head cost a larger"), (1e17, ""), (3e20, ""), (3.1e20, "as the paper's"), (1.1e25, "far beyond")],
 )
 def test_the_ends_of_the_fitted_range_are_within_it(compute: float, words: str) -> None:
     texts = budget_notes(dataclasses.replace(PLAN, compute=compute), LAW, None)
@@ -63,7 +63,7 @@ def test_the_ends_of_the_fitted_range_are_within_it(compute: float, words: str) 
 def test_what_a_law_borrows_is_noted_by_name() -> None:
     law = LAWS["kaplan"]
     plan = dataclasses.replace(PLAN, law=law_values(law, 1e18))
-    assert "the law kaplan gives no learning rate; deepseek's stands in" in budget_notes(plan, law, None)
+    assert "the law kaplan gives no learning rate; deepseek's is used instead" in budget_notes(plan, law, None)
 
 
 def test_epochs_are_counted_from_the_target_shares() -> None:

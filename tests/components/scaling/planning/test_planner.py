@@ -127,9 +127,9 @@ def test_a_law_in_parameters_gets_a_shape_of_so_many_parameters_and_a_note_on_wh
     made = plan_for(1.20e20, Choices(), 32768, "chinchilla")
     assert parameters(made.shape) == pytest.approx(1e9, rel=0.1)
     assert made.tokens == pytest.approx(20e9, rel=0.1)
-    assert "the law chinchilla gives no batch size and no learning rate; deepseek's stands in" in made.notes
+    assert "the law chinchilla gives no batch size and no learning rate; deepseek's is used instead" in made.notes
     beyond = plan_for(1e21, Choices(), 32768, "chinchilla").notes
-    assert any("stands in, extrapolated from 1e+17 to 3e+20 FLOPs" in note for note in beyond)
+    assert any("is used instead, extrapolated from 1e+17 to 3e+20 FLOPs" in note for note in beyond)
 
 
 @pytest.mark.parametrize(("compute", "words"), [(1e16, "it is extrapolated, and embeddings"), (1e26, "extrapolated far beyond")])
