@@ -12,6 +12,8 @@ UNMIRRORED: dict[str, str] = {
     "components/curation/tables/schemas.py": "schemas alone: tests/components/curation/test_curate.py and what reads each table",
     "components/model/cross_entropy_kernel.py": "for GPUs alone: compared with the CPU in tests/components/model/test_loss.py",
     "components/evaluation/template.py": "HTML alone; tests/components/evaluation/test_page.py parses what it renders",
+    "components/run_report/template.py": "HTML alone; tests/components/run_report/test_page.py parses what it renders",
+    "components/run_report/values.py": "values alone: tests/components/run_report/test_page.py shows them",
     "infra/cluster/removal.py": "each step against a cluster: tests/workflows/commands/cluster/test_removal.py",
     "infra/bucket.py": "what a store of artifacts asks of S3: tests/infra/test_storage.py",
     "workflows/cli/cluster.py": "options alone: tests/workflows/commands/cluster/ runs its commands",

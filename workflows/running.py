@@ -23,6 +23,7 @@ from infra.urls import HERE
 from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
 from workflows.recipe import Recipe, from_json, load_recipe
+from workflows.reports.gather import leave_report
 from workflows.resources import require_resources
 from workflows.steps.branching import find_branch_on_cluster
 from workflows.steps.journal import Journal, open_journal, output_to
@@ -100,7 +101,8 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
     with holding(home):
         remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
-        with _started(recipe, open_journal(settings.runs), settings, options or RunOptions()) as run:
+        journal = open_journal(settings.runs)
+        with _reported(settings, journal), _started(recipe, journal, settings, options or RunOptions()) as run:
             try:
                 yield run
             finally:
@@ -167,6 +169,17 @@ def _finish(journal: Journal, recipe: str, **facts: Any) -> None:
     seconds = _HOOK_SECONDS if facts["exit_code"] < ExitCode.INTERRUPTED else _HOOK_SECONDS_WHEN_STOPPED
     if failure := call_hook({"run": journal.name, "recipe": recipe, "model": model, **facts}, seconds):
         journal.write("hook_failed", message=failure)
+
+
+@contextlib.contextmanager
+def _reported(settings: Settings, journal: Journal) -> Iterator[None]:
+    """Write the page of the run when the block has ended or failed; not after Ctrl-C, which must end the process at once."""
+    try:
+        yield
+    except Exception:
+        leave_report(settings, journal)
+        raise
+    leave_report(settings, journal)
 
 
 def _require_services(settings: Settings) -> None:

@@ -1,6 +1,7 @@
-"""Commands that show runs: `runs`, `status` and `logs`."""
+"""Commands that show runs: `runs`, `report`, `status` and `logs`."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,27 @@ def runs(profile: OutsideProfile = "", home: Home = None, as_json: Json = False)
     listed = list_runs(settings_of(home, profile=profile, services=(STORE,)))
     none = ["this home has no runs yet; start one with: longrun run"]
     print_result([asdict(run) for run in listed], as_json, run_lines(listed) or none)
+
+
+@PANEL.command("longrun report", "longrun report latest --output report.html")
+def report(
+    run: RunName = "latest",
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="HTML file to write.", show_default="report.html in the directory of the run"),
+    ] = None,
+    profile: OutsideProfile = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write an HTML page about a run: curves of its trainings, data, checks, evaluation, time and memory of its steps.
+
+    A run also writes it when it ends. Works while the run is training.
+    """
+    from workflows.commands.report import report_path
+
+    path = report_path(settings_of(home, profile=profile, services=(STORE,)), run, output)
+    print_result({"report": str(path)}, as_json, [str(path)])
 
 
 @PANEL.command("longrun status", "longrun status latest --json")

@@ -173,4 +173,4 @@ def next_commands(events: Sequence[Event], settings: Settings) -> list[str]:
         )
     ]
     ui = f"  {settings.mlflow_uri}" if settings.mlflow_uri != HERE else f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
-    return ["next:", *about, f"  longrun logs latest{home}", ui]
+    return ["next:", *about, f"  longrun report latest{home}", f"  longrun logs latest{home}", ui]

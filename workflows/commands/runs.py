@@ -12,7 +12,7 @@ from components.files import JSON
 from infra.settings import Settings
 from workflows.commands.columns import in_columns
 from workflows.commands.step_log import step_json, step_lines
-from workflows.reports.runs import RunSummary
+from workflows.reports.runs import RunSummary, duration
 from workflows.steps.journal import Event, Journal
 from workflows.steps.journals import journals
 
@@ -143,16 +143,6 @@ def run_lines(runs: Sequence[RunSummary]) -> list[str]:
         lines += [f"    {run.state}: {run.failure}"] if run.failure else []
         lines += [f"    set: {' '.join(run.changes)}"] if run.changes else []
     return lines
-
-
-def duration(seconds: float) -> str:
-    """A time in the two largest of its units, such as `2 h 05 min`."""
-    minutes, hours = int(seconds // 60), int(seconds // 3600)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    if hours < 1:
-        return f"{minutes} min {int(seconds % 60):02d} s"
-    return f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24:02d} h"
 
 
 def event_lines(events: Sequence[Event]) -> list[str]:

@@ -34,6 +34,7 @@ def step_json(journal: Journal, store: ArtifactStore, step: str) -> dict[str, JS
         "config": dict(summary.config),
         "figures": dict(summary.figures),
         "warnings": list(summary.warnings),
+        "notes": list(summary.notes),
         "seconds": summary.seconds,
         "measurements": dict(summary.measurements),
         "failure": summary.failure,
@@ -61,6 +62,7 @@ def step_lines(journal: Journal, store: ArtifactStore, step: str) -> list[str]:
         ("measured when it was made", summary.measurements),
     ):
         lines += _section(title, values)
+    lines += ["notes", *(f"  {note}" for note in summary.notes)] if summary.notes else []
     lines += ["warnings", *(f"  {warning}" for warning in summary.warnings)] if summary.warnings else ["no warnings"]
     printed = _log(journal, step).rstrip("\n")
     return [*lines, "", "printed", printed] if printed.strip() else [*lines, _nothing_printed(summary)]

@@ -92,7 +92,7 @@ def _made(event: Event) -> bool:
 
 
 def _named(name: str, value: float) -> str:
-    return f"{name.replace('_', ' ')} {value if isinstance(value, int) else format(value, '.4g')}"
+    return f"{name.replace('_', ' ')} {format(value, ',' if isinstance(value, int) else '.4g')}"
 
 
 def _is_number(value: Any) -> bool:
@@ -109,3 +109,13 @@ def _changes(opened: Mapping[str, Any]) -> Iterator[str]:
     if until := opened.get("until"):
         yield f"--until {until}"
     yield from (f"--fresh {step}" for step in opened.get("fresh", ()))
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest of its units, such as `2 h 05 min`."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    if hours < 1:
+        return f"{minutes} min {int(seconds % 60):02d} s"
+    return f"{hours} h {minutes % 60:02d} min" if hours < 24 else f"{hours // 24} d {hours % 24:02d} h"

@@ -27,7 +27,8 @@ class StepSummary:
     figures: Mapping[str, Any] = field(default_factory=dict)
     checks: tuple[CheckReport, ...] = ()
     warnings: tuple[str, ...] = ()
-    """Warnings and notes of the step, and expectations that are not met and do not stop the run."""
+    """Warnings of the step, and expectations that are not met and do not stop the run."""
+    notes: tuple[str, ...] = ()
     seconds: float | None = None
     """Seconds that it took in this run; None for a cached, running or failed step."""
     measurements: Mapping[str, float] = field(default_factory=dict)
@@ -56,16 +57,17 @@ class StepSummary:
         figures, manifest = event.get("figures", {}), _manifest(store, artifact)
         if manifest is None:
             gone = f"its artifact {artifact.uri} was deleted, so inputs and checks are not known"
-            known = {"config": started.get("config", {}), "warnings": (*_notes(figures), gone)}
+            known = {"config": started.get("config", {}), "warnings": (*figures.get("warnings", ()), gone)}
         else:
             known = {
                 "inputs": manifest.inputs,
                 "config": manifest.config,
                 "checks": manifest.checks,
-                "warnings": (*_notes(figures), *_unmet(manifest)),
+                "warnings": (*figures.get("warnings", ()), *_unmet(manifest)),
                 "measurements": manifest.making.measurements,
             }
-        return cls(step=step, state=kind, artifact=artifact, figures=figures, seconds=event.get("seconds"), **known)
+        told = {"figures": figures, "notes": tuple(figures.get("notes", ())), "seconds": event.get("seconds")}
+        return cls(step=step, state=kind, artifact=artifact, **told, **known)
 
 
 def _manifest(store: ArtifactStore, artifact: Artifact) -> Manifest | None:
@@ -73,11 +75,6 @@ def _manifest(store: ArtifactStore, artifact: Artifact) -> Manifest | None:
         return store.manifest(artifact.uri)
     except ArtifactError:
         return None
-
-
-def _notes(figures: Mapping[str, Any]) -> Iterator[str]:
-    yield from figures.get("warnings", ())
-    yield from figures.get("notes", ())
 
 
 def _unmet(manifest: Manifest) -> Iterator[str]:

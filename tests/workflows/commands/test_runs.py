@@ -9,7 +9,7 @@ import pytest
 
 from components.errors import ConfigError
 from infra.settings import Settings
-from workflows.commands.runs import LocalRun, WantedLog, duration, event_lines, home_option, list_runs, run_lines
+from workflows.commands.runs import LocalRun, WantedLog, event_lines, home_option, list_runs, run_lines
 from workflows.reports.runs import RunSummary
 from workflows.steps.journal import Event, Journal, open_journal
 
@@ -93,13 +93,6 @@ def test_a_list_of_runs_says_how_long_they_took_what_came_out_why_they_failed_an
         "failed: no text in source a",
         "set: sft.epochs=3 --until sft --fresh tokenizer",
     ]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.4, "0 s"), (59.9, "60 s"), (60, "1 min 00 s"), (7500, "2 h 05 min"), (90_000, "1 d 01 h")]
-)
-def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_without_a_step_the_log_of_a_run_is_its_events(journal: Journal) -> None:

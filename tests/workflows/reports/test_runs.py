@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workflows.reports.runs import RunSummary
+from workflows.reports.runs import RunSummary, duration
 from workflows.steps.journal import Journal, open_journal
 
 TRAINED = {"step": "pretraining", "figures": {"steps": 10, "loss": 2.5, "bits_per_byte": 2.25}}
@@ -60,3 +60,10 @@ def test_a_run_lasts_from_its_first_to_its_last_event_and_without_events_nothing
     assert (run.started, run.seconds) == (events[0]["time"], journal.events()[-1]["time"] - events[0]["time"])
     empty = RunSummary.of(Journal(tmp_path / "empty"))
     assert (empty.recipe, empty.state, empty.seconds, empty.result) == ("?", "unfinished", 0.0, "")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.4, "0 s"), (59.9, "60 s"), (60, "1 min 00 s"), (7500, "2 h 05 min"), (90_000, "1 d 01 h")]
+)
+def test_a_duration_has_its_two_largest_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
