@@ -4,13 +4,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from components.run_report.values import Incident, TrainingCurves
+from components.run_report.values import MarkedStep, TrainingCurves
 from components.series import downsampled
 from components.training.spikes import NOT_FINITE, SPIKE
 
 WIDTH, HEIGHT = 600, 210
 """Size of a chart in SVG units."""
-LEFT, RIGHT, TOP, FOOT = 60, 10, 14, 28
+START, END, TOP, FOOT = 60, 10, 14, 28
 """Margins of the area of the lines: for labels, and for the marks of incidents."""
 
 BUCKETS = 270
@@ -56,7 +56,7 @@ class Mark:
     """An incident in a chart."""
 
     x: float
-    incident: Incident
+    incident: MarkedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Tip:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class LineChart:
     """A chart with its lines, axes and marks; all positions are in SVG units."""
 
     title: str
@@ -81,8 +81,8 @@ class Chart:
     tips: tuple[Tip, ...]
     width: int = WIDTH
     height: int = HEIGHT
-    left: int = LEFT
-    right: int = WIDTH - RIGHT
+    start: int = START
+    end: int = WIDTH - END
     top: int = TOP
     bottom: int = HEIGHT - FOOT
 
@@ -110,7 +110,7 @@ class Axis:
         return decades(self.low, self.high) if self.logarithmic else round_values(self.low, self.high, count)
 
 
-def charts_of(training: TrainingCurves) -> list[Chart]:
+def charts_of(training: TrainingCurves) -> list[LineChart]:
     """The charts of a training: loss, validation, learning rate, gradient norm, tokens/s, memory, and the objective's figures."""
     return [chart for group in _groups(training) if (chart := _chart(training, *group)) is not None]
 
@@ -159,20 +159,20 @@ def _words_of(name: str) -> str:
     return "of held-out text" if name == "bits_per_byte" else "of the batch of each step"
 
 
-def _chart(training: TrainingCurves, title: str, caption: str, names: Sequence[str], logarithmic: bool) -> Chart | None:
+def _chart(training: TrainingCurves, title: str, caption: str, names: Sequence[str], logarithmic: bool) -> LineChart | None:
     series = training.series
     lines = {name: [p for p in series.points(name) if p[1] > 0 or not logarithmic] for name in names[:MAX_LINES]}
     lines = {name: points for name, points in lines.items() if points}
     if not lines:
         return None
     values = [value for name, points in lines.items() for _, value in _shown(name, names[0], points)]
-    x_axis = Axis(series.steps[0], series.steps[-1], LEFT, WIDTH - RIGHT)
+    x_axis = Axis(series.steps[0], series.steps[-1], START, WIDTH - END)
     low, high = _range(min(values), max(values), logarithmic)
     y_axis = Axis(low, high, HEIGHT - FOOT, TOP, logarithmic)
-    left_out = len(names) - MAX_LINES
-    return Chart(
+    hidden = len(names) - MAX_LINES
+    return LineChart(
         title=title,
-        caption=caption + (f"; {left_out} more figures are not shown" if left_out > 0 else ""),
+        caption=caption + (f"; {hidden} more figures are not shown" if hidden > 0 else ""),
         lines=tuple(_line(name, names[0], points, x_axis, y_axis) for name, points in lines.items()),
         x_ticks=tuple((x_axis.at(value), count(value)) for value in x_axis.ticks(6)),
         y_ticks=tuple((y_axis.at(value), count(value)) for value in y_axis.ticks(5)),

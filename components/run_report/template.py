@@ -94,8 +94,8 @@ PAGE = """\
 <svg viewBox="0 0 {{ chart.width }} {{ chart.height }}" role="img"
      aria-label="{{ chart.title }} by step; last: {% for line in chart.lines %}{{ line.label }} {{ line.last }} {% endfor %}">
 {% for y, label in chart.y_ticks %}
-<line class="grid" x1="{{ chart.left }}" x2="{{ chart.right }}" y1="{{ y }}" y2="{{ y }}"/>
-<text class="y" x="{{ chart.left - 8 }}" y="{{ y }}">{{ label }}</text>
+<line class="grid" x1="{{ chart.start }}" x2="{{ chart.end }}" y1="{{ y }}" y2="{{ y }}"/>
+<text class="y" x="{{ chart.start - 8 }}" y="{{ y }}">{{ label }}</text>
 {% endfor %}
 {% for x, label in chart.x_ticks %}
 <text class="x" x="{{ x }}" y="{{ chart.height - 6 }}">{{ label }}</text>

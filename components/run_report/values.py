@@ -8,7 +8,7 @@ from components.series import Series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Incident:
+class MarkedStep:
     """A step with a loss spike, or with a loss or gradient that is not finite."""
 
     step: int
@@ -27,7 +27,7 @@ class TrainingCurves:
     state: str
     """State of the step: `made`, `cached`, `running` or `failed`."""
     series: Series
-    incidents: tuple[Incident, ...] = ()
+    incidents: tuple[MarkedStep, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class SeenTokens:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StepTime:
+class StepCost:
     """What one step took."""
 
     step: str
@@ -79,6 +79,6 @@ class RunReport:
     checks: tuple[tuple[str, CheckReport], ...] = ()
     """Reports with the names of what they checked."""
     findings: Findings | None = None
-    times: tuple[StepTime, ...] = ()
+    times: tuple[StepCost, ...] = ()
     figures: Mapping[str, str] = field(default_factory=dict)
     """Main figures of the run in words, by their captions."""

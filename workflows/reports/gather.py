@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from components.artifacts import Artifact, Findings
 from components.errors import ArtifactError, LongrunError
 from components.files import write_text
 from components.ports import ArtifactStore
-from components.run_report.values import Incident, RunReport, SeenTokens, StepTime, TrainingCurves
+from components.run_report.values import MarkedStep, RunReport, SeenTokens, StepCost, TrainingCurves
 from components.series import Series
 from infra.settings import Settings
 from workflows.reports.runs import RunSummary, duration
@@ -59,6 +59,7 @@ def report_of(settings: Settings, journal: Journal) -> RunReport:
     run, store = RunSummary.of(journal), settings.store
     steps = {name: summary for name in steps_in(journal) if (summary := StepSummary.of(journal, store, name)) is not None}
     checks = tuple((name.removeprefix("check_"), check) for name, summary in steps.items() for check in summary.checks)
+    trainings = tuple(_trainings(settings, journal, steps))
     return RunReport(
         run=run.run,
         recipe=run.recipe,
@@ -69,22 +70,23 @@ def report_of(settings: Settings, journal: Journal) -> RunReport:
         changes=run.changes,
         warnings=tuple((name, warning) for name, summary in steps.items() for warning in summary.warnings),
         notes=tuple((name, note) for name, summary in steps.items() for note in summary.notes),
-        trainings=tuple(_trainings(settings, journal, steps)),
+        trainings=trainings,
         seen=tuple(_seen(store, steps)),
         checks=checks,
         findings=_findings(store, steps.get("evaluation")),
         times=tuple(map(_time, steps.values())),
-        figures=_figures(run, steps, passed=sum(check.passed for _, check in checks), checks=len(checks)),
+        figures=_figures(run, trainings, passed=sum(check.passed for _, check in checks), checks=len(checks)),
     )
 
 
-def _figures(run: RunSummary, steps: Mapping[str, StepSummary], *, passed: int, checks: int) -> dict[str, str]:
+def _figures(run: RunSummary, trainings: Sequence[TrainingCurves], *, passed: int, checks: int) -> dict[str, str]:
     """The tiles at the top of the page."""
     figures = {"duration": duration(run.seconds), "model" if "/" in run.result else "last step": run.result or "none yet"}
     name, _, value = run.figure.rpartition(" ")
     figures |= {name: value} if name else {}
-    if "pretraining" in steps and (tokens := steps["pretraining"].figures.get("tokens")):
-        figures["training tokens"] = f"{tokens:,}"
+    for training in trainings:
+        if training.step == "pretraining" and (tokens := training.series.last("tokens")):
+            figures["training tokens"] = f"{tokens:,.0f}"
     figures |= {"checks passed": f"{passed} of {checks}"} if checks else {}
     return figures | {"steps made": f"{run.made} of {run.made + run.cached}"}
 
@@ -125,7 +127,7 @@ def _series_in(table: Path) -> Series:
     return Series(array("q", read["step"].to_pylist()), columns)
 
 
-def _incidents(store: ArtifactStore, journal: Journal, summary: StepSummary, series: Series) -> Iterator[Incident]:
+def _incidents(store: ArtifactStore, journal: Journal, summary: StepSummary, series: Series) -> Iterator[MarkedStep]:
     """The steps with a spike, or that are not finite, with their documents where they were recorded."""
     from components.training.spikes import NOT_FINITE, SPIKE
 
@@ -141,9 +143,9 @@ def _incidents(store: ArtifactStore, journal: Journal, summary: StepSummary, ser
     for step in sorted(recorded.keys() | marked.keys()):
         if (incident := recorded.get(step)) is not None:
             documents = tuple((sequence.domain, sequence.documents) for sequence in incident.sequences)
-            yield Incident(step=step, reason=incident.reason, documents=documents)
+            yield MarkedStep(step=step, reason=incident.reason, documents=documents)
         else:
-            yield Incident(step=step, reason=marked[step])
+            yield MarkedStep(step=step, reason=marked[step])
 
 
 def _scratch(journal: Journal, step: str) -> Path | None:
@@ -220,9 +222,9 @@ def _file(store: ArtifactStore, artifact: Artifact, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _time(summary: StepSummary) -> StepTime:
+def _time(summary: StepSummary) -> StepCost:
     measured = summary.measurements
-    return StepTime(
+    return StepCost(
         step=summary.step,
         state=summary.state,
         seconds=summary.seconds,

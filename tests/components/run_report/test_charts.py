@@ -9,22 +9,22 @@ from hypothesis import strategies as st
 
 from components.run_report.charts import (
     BUCKETS,
+    END,
     HEIGHT,
-    LEFT,
     MAX_LINES,
-    RIGHT,
     SMOOTHED,
+    START,
     TIPS,
     WIDTH,
     Axis,
-    Chart,
+    LineChart,
     charts_of,
     count,
     decades,
     means,
     round_values,
 )
-from components.run_report.values import Incident, TrainingCurves
+from components.run_report.values import MarkedStep, TrainingCurves
 from components.series import Series
 
 
@@ -39,7 +39,7 @@ def points(text: str) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]
 
 
-def chart(training: TrainingCurves, title: str) -> Chart:
+def chart(training: TrainingCurves, title: str) -> LineChart:
     return next(chart for chart in charts_of(training) if chart.title == title)
 
 
@@ -66,7 +66,7 @@ def test_there_is_a_chart_for_each_figure_that_was_measured_and_none_for_bookkee
 def test_a_line_goes_from_the_first_step_at_the_left_to_the_last_at_the_right_and_up_for_larger_values() -> None:
     (line,) = chart(curves([{"loss": 3.0}, {"loss": 2.0}, {"loss": 1.0}]), "Loss").lines
     (x0, y0), (_, y1), (x2, y2) = points(line.exact)
-    assert (x0, x2) == (LEFT, WIDTH - RIGHT)
+    assert (x0, x2) == (START, WIDTH - END)
     assert 0 < y0 < y1 < y2 < HEIGHT
     assert (line.smooth, line.last) == ("", "1")
 
@@ -87,16 +87,16 @@ def test_a_learning_rate_is_drawn_as_it_was() -> None:
 
 
 def test_incidents_are_marked_at_their_step_and_those_without_a_step_in_the_series_are_not() -> None:
-    incidents = tuple(Incident(step=step, reason="a spike") for step in (2, 99))
+    incidents = tuple(MarkedStep(step=step, reason="a spike") for step in (2, 99))
     drawn = chart(curves([{"loss": 1.0}] * 3, incidents=incidents), "Loss")
-    assert [(mark.x, mark.incident.step) for mark in drawn.marks] == [((LEFT + WIDTH - RIGHT) / 2, 2)]
+    assert [(mark.x, mark.incident.step) for mark in drawn.marks] == [((START + WIDTH - END) / 2, 2)]
 
 
 def test_tooltips_cover_the_chart_and_name_the_values_of_a_step() -> None:
     drawn = chart(curves([{"loss": 2.0, "loss/code": 1.0}] * 1000), "Loss")
     assert 0 < len(drawn.tips) <= TIPS
     assert drawn.tips[0].text.endswith(": all 2, code 1")
-    assert drawn.tips[0].x == LEFT
+    assert drawn.tips[0].x == START
 
 
 def test_more_domains_than_a_chart_can_show_are_counted() -> None:

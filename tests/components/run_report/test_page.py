@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from components.artifacts import CheckReport, Expectation
 from components.run_report.page import MAX_ROWS, render
-from components.run_report.values import Incident, RunReport, SeenTokens, StepTime
+from components.run_report.values import MarkedStep, RunReport, SeenTokens, StepCost
 from tests.components.run_report.test_charts import curves
 
 HOSTILE = '<script>alert("x")</script>'
@@ -32,7 +32,7 @@ class Elements(HTMLParser):
 
 def report(**changes: object) -> RunReport:
     """A run with something in each section."""
-    incident = Incident(step=2, reason=f"loss 9, a spike {HOSTILE}", documents=(("code", ("d1", HOSTILE)),))
+    incident = MarkedStep(step=2, reason=f"loss 9, a spike {HOSTILE}", documents=(("code", ("d1", HOSTILE)),))
     expectation = Expectation(name="a share", passed=False, critical=False, observed=f"0.78 of {HOSTILE}")
     values = {
         "run": "20260101-000000-aaaa",
@@ -47,7 +47,7 @@ def report(**changes: object) -> RunReport:
         "trainings": (curves([{"loss": 2.0, "loss/<b>": 2.0}] * 3, incidents=(incident,)),),
         "seen": (SeenTokens(source=HOSTILE, domain="code", language="", tokens=100.0, bytes=10),),
         "checks": ((HOSTILE, CheckReport(name="corpus", expectations=(expectation,))),),
-        "times": (StepTime(step="curation", state="cached", seconds=None, when_made=4.0, memory_bytes=2e9),),
+        "times": (StepCost(step="curation", state="cached", seconds=None, when_made=4.0, memory_bytes=2e9),),
         "figures": {"result": HOSTILE},
     }
     return RunReport(**{**values, **changes})  # type: ignore[arg-type]
