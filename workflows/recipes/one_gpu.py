@@ -23,7 +23,6 @@ its laws (section 3.2)."""
 def one_gpu() -> Recipe:
     """Web text, code and maths; conversations and pairs from the installed packages, to be replaced by your own."""
     base = laptop()
-    small_batches = {"micro_batch_tokens": 8192, "precision": "bf16"}
     return replace(
         base,
         name="one-gpu",
@@ -35,8 +34,8 @@ def one_gpu() -> Recipe:
         pretraining=PretrainingConfig(
             sequence_length=2048, training=TrainingConfig(micro_batch_tokens=8192, activation_checkpointing="selective")
         ),
-        sft=replace(base.sft, learning_rate=1e-4, batch_size=64, training=replace(SFT_TRAINING, **small_batches)),
-        dpo=replace(base.dpo, learning_rate=1e-5, batch_size=64, training=replace(DPO_TRAINING, **small_batches)),
+        sft=replace(base.sft, learning_rate=1e-4, batch_size=64, training=replace(SFT_TRAINING, micro_batch_tokens=8192)),
+        dpo=replace(base.dpo, learning_rate=1e-5, batch_size=64, training=replace(DPO_TRAINING, micro_batch_tokens=8192)),
         evaluation=EvaluationConfig(max_bytes_per_domain=10_000_000, max_items_per_task=1000, repetition_prompts=500),
         # 10 % of the smallest GPU's 24 GB are for the runtime and fragmentation
         checks=CheckLimits(plan=PlanLimits(max_memory_bytes=21_600_000_000)),
