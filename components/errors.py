@@ -117,6 +117,16 @@ class RegistrationRefused(LongrunError):
     exit_code = ExitCode.REGISTRATION_REFUSED
 
 
+class PreflightError(LongrunError):
+    """Several problems, found before a run starts: a line for each. A single problem is raised as the error that it is."""
+
+
+class RecipeRefused(PreflightError):
+    """Several problems, all of them in the recipe."""
+
+    exit_code = ExitCode.USAGE
+
+
 class HomeError(LongrunError):
     """The home directory cannot be used, or another run is using it."""
 

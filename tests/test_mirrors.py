@@ -10,6 +10,7 @@ UNMIRRORED: dict[str, str] = {
     "components/curation/pages/corpus_page_template.py": "a template: tests/components/curation/pages/test_corpus_page.py",
     "components/curation/tables/reasons.py": "names alone: tests/components/curation/test_curate.py counts documents by them",
     "components/curation/tables/schemas.py": "schemas alone: tests/components/curation/test_curate.py and what reads each table",
+    "components/generation/scored.py": "a constant: tests/components/generation/test_bits_per_byte.py",
     "components/model/cross_entropy_kernel.py": "for GPUs alone: compared with the CPU in tests/components/model/test_loss.py",
     "components/evaluation/template.py": "HTML alone; tests/components/evaluation/test_page.py parses what it renders",
     "components/run_report/template.py": "HTML alone; tests/components/run_report/test_page.py parses what it renders",

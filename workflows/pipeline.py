@@ -1,7 +1,6 @@
 """The whole chain, from a corpus to a registered model."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 from components.artifacts import Artifact
 from infra.flyte import environments
@@ -71,7 +70,7 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
     checks["evaluation"] = await checked(run, evaluation.check_evaluation, limits.evaluation, report)
     yield "evaluation", report
 
-    config = replace(recipe.registration, name=recipe.registration.name or recipe.name)
+    config = recipe.registered
     evidence = {"report": report, "plan": plan, "checks": checks, "verdicts": verdicts}
     model = await obtain(run, registration.registration, config, checkpoint=dpo, **evidence)
     registration.enter_registry(run, config, model)

@@ -64,6 +64,11 @@ class Recipe:
         for name in names:
             require(name in known, self, field, name, ", ".join(sorted(known)))
 
+    @property
+    def registered(self) -> RegistrationConfig:
+        """How the model is registered, under the recipe's name unless another is given. Raises `ConfigError` for a bad name."""
+        return dataclasses.replace(self.registration, name=self.registration.name or self.name)
+
 
 def load_recipe(argument: str, overrides: Sequence[str] = ()) -> Recipe:
     """Load a recipe by its name or `file.py[:function]`, apply `section.field=value` overrides, and read its extensions' code.

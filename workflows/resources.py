@@ -17,14 +17,18 @@ _MIN_FREE = 512 * 2**20
 """Bytes of disk reserved for MLflow, logs and Ray."""
 
 
-def require_resources(recipe: Recipe | Sweep, home: Path) -> None:
-    """Raise `ResourceError` if the disk of the home or the memory of this machine is too small for the recipe."""
+def require_disk(recipe: Recipe | Sweep, home: Path) -> None:
+    """Raise `ResourceError` if the disk of the home is too small for the recipe."""
     free, wanted = shutil.disk_usage(home).free, disk_bytes(recipe)
     if free < wanted:
         raise ResourceError(
             f"recipe {recipe.name} needs {in_gib(wanted)} of disk, and {home} has {in_gib(free)} free; free some space, or "
             "choose another directory with --home"
         )
+
+
+def require_memory(recipe: Recipe | Sweep) -> None:
+    """Raise `ResourceError` if the memory of this machine is too small for the recipe."""
     available, needed = psutil.virtual_memory().available, memory_bytes(recipe)
     if available < needed:
         raise ResourceError(

@@ -12,19 +12,16 @@ from components.artifacts import Artifact
 from components.errors import ConfigError, ExitCode, error_named, exit_code_of
 from components.ports.verification import HASHED
 from infra import retry
-from infra.bucket import object_store_endpoint, require_store
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
 from infra.hook import call_hook
-from infra.mlflow.tracking import require_server
 from infra.pod.end import end_in_order
 from infra.settings import Settings, remember, settings, usable_home
-from infra.urls import HERE
 from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
+from workflows.preflight import require_ready
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.reports.gather import leave_report
-from workflows.resources import require_resources
 from workflows.steps.branching import find_branch_on_cluster
 from workflows.steps.journal import Journal, open_journal, output_to
 from workflows.steps.lock import holding
@@ -32,9 +29,6 @@ from workflows.steps.run import Run, RunOptions
 
 if TYPE_CHECKING:
     from workflows.sweeps.sweep import Sweep
-
-_FIRST_SECONDS = 10.0
-"""Seconds within which the bucket and MLflow must answer before a run starts."""
 
 
 _HOOK_SECONDS = 10.0
@@ -68,7 +62,7 @@ def run_dedup_curve(recipe: Recipe, settings: Settings) -> Journal:
     """Measure the deduplication curve of a recipe's sources; the journal of the run. Raises the errors of `run_recipe`."""
     from workflows.curation import dedup_curve
 
-    with open_run(recipe, settings) as run:
+    with open_run(recipe, settings, RunOptions(until="curation")) as run:
         _through_flyte(dedup_curve, recipe.curation, run, settings)
     return run.journal
 
@@ -91,13 +85,15 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
 
     The run holds the lock of the home, and has a journal and a parent run in MLflow. A second run in the same home waits for the
     first.
+
+    Raises:
+        LongrunError: the preflight found a problem; `PreflightError` for several.
     """
     from infra.ray.local import stop_ray
 
     home = usable_home(settings.home)
     keep_caches(home)
-    require_resources(recipe, home)
-    _require_services(settings)
+    require_ready(recipe, settings, options.until if options else "")
     with holding(home):
         remember(settings)
         shutil.rmtree(home / "writing", ignore_errors=True)
@@ -117,14 +113,14 @@ def open_run_on_cluster(recipe: "Recipe | Sweep", name: str, options: RunOptions
 
     Raises:
         ConfigError: this process is not in a pod that longrun has started.
-        StoreError, TrackingError: the bucket or MLflow does not answer or refuses.
+        LongrunError: the preflight found a problem; `PreflightError` for several.
     """
     if profile_of_process() is None:
         raise ConfigError(f"${CARRIER} contains no profile; start a run on a cluster with: longrun run --on cluster")
     end_in_order()
     of_pod = settings()
     keep_caches(usable_home(of_pod.home))
-    _require_services(of_pod)
+    require_ready(recipe, of_pod, options.until)
     with _started(recipe, open_journal(of_pod.runs, name), of_pod, options) as run:
         yield run
 
@@ -180,18 +176,6 @@ def _reported(settings: Settings, journal: Journal) -> Iterator[None]:
         leave_report(settings, journal)
         raise
     leave_report(settings, journal)
-
-
-def _require_services(settings: Settings) -> None:
-    """Contact the bucket and MLflow before any work, so that a wrong address fails at once.
-
-    Raises:
-        StoreError, TrackingError: the service does not answer within `_FIRST_SECONDS`, or refuses.
-    """
-    if settings.artifact_root != HERE:
-        require_store(settings.artifact_root, object_store_endpoint(settings.artifact_root), _FIRST_SECONDS)
-    if settings.mlflow_uri != HERE:
-        require_server(settings.mlflow_uri, _FIRST_SECONDS)
 
 
 @contextlib.contextmanager

@@ -147,7 +147,7 @@ def _distinct(candidates: Iterable[CandidateConversation], seen: set[str]) -> It
 
 
 def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
-    for line, (messages, row) in file.rows(_parse):
+    for line, (messages, row) in file.rows(parse_line):
         conversation = Conversation(
             id=identifier(file.name, line),
             messages=messages,
@@ -160,7 +160,7 @@ def _from_file(file: JsonlSource) -> Iterator[CandidateConversation]:
         yield CandidateConversation(conversation, content_of(conversation), preferred_split(row))
 
 
-def _parse(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
+def parse_line(row: Mapping[str, Any]) -> tuple[list[dict[str, str]], Mapping[str, Any]]:
     """The messages of a line, and the line. Raises `BadLineError` if they are invalid or do not alternate correctly."""
     raw = row.get("messages")
     if raw is None:

@@ -126,7 +126,7 @@ def _from_files(
     pairs: list[PreferencePair] = []
     preferences: list[tuple[str, str | None]] = []
     for file in files:
-        for line, (pair, preferred) in file.rows(_parse):
+        for line, (pair, preferred) in file.rows(parse_line):
             named = {"id": identifier(file.name, line), "source": file.name, "uri": f"{file.name}#{line}"}
             pairs.append(dataclasses.replace(pair, **named))
             preferences.append((pair.group, preferred))
@@ -135,7 +135,7 @@ def _from_files(
     return {split: [pair for pair in in_order(pairs, config.seed) if splits[pair.group] == split] for split in SPLITS}
 
 
-def _parse(row: Mapping[str, Any]) -> tuple[PreferencePair, str | None]:
+def parse_line(row: Mapping[str, Any]) -> tuple[PreferencePair, str | None]:
     """The pair of a line, without id and source, and the split that the line requests. Raises `BadLineError`."""
     prompt, chosen, rejected = (text_field(row, name) for name in ("prompt", "chosen", "rejected"))
     if chosen.split() == rejected.split():

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.errors import ArtifactError
-from components.generation.bits_per_byte import MIN_BYTES, TokenReader
+from components.generation.bits_per_byte import TokenReader
+from components.generation.scored import MIN_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Loading a recipe reads the code; after that the recipe's folder is not needed. See README.md of this package.
 """
 
-from components.extensions.gathering import gathered
+from components.extensions.gathering import declared_in, gathered
 from components.extensions.installed import imported_from_outside, versions_of
 from components.extensions.kinds import CHECK, FILTER, READER, TASK, ExtensionKind, kind
 from components.extensions.loading import failure, load, unpack_below
@@ -17,6 +17,7 @@ __all__ = [
     "Extension",
     "ExtensionFile",
     "ExtensionKind",
+    "declared_in",
     "extensions_in",
     "failure",
     "gathered",

@@ -31,6 +31,23 @@ def gathered(value: Value, folder: Path) -> Value:
     return _gathered(value, folder, None)
 
 
+def declared_in(value: Any, where: str = "") -> Iterator[tuple[str, Extension, ExtensionKind]]:
+    """Every extension in a config at any depth, with its dotted field and the kind that the field declares."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            inner, name, kind = getattr(value, field.name), f"{where}.{field.name}".lstrip("."), kind_of(field.metadata)
+            if kind is None:
+                yield from declared_in(inner, name)
+            else:
+                yield from ((name, each, kind) for each in (inner if isinstance(inner, tuple) else (inner,)) if each is not None)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from declared_in(inner, f"{where}.{key}")
+    elif isinstance(value, tuple):
+        for number, inner in enumerate(value):
+            yield from declared_in(inner, f"{where}.{number}")
+
+
 def _gathered(value: Any, folder: Path, kind: ExtensionKind | None) -> Any:
     """See `gathered`; `kind` is the kind of extension that the field with this value declares."""
     if isinstance(value, Extension):

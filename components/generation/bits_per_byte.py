@@ -7,8 +7,7 @@ Bits per byte of a set of documents is the sum of −log2 p over all tokens of a
   first window scores all of its tokens, later windows score only tokens that have not been scored yet. So every token after the
   first window has at least half a context before it (the sliding window of
   https://huggingface.co/docs/transformers/perplexity).
-- Only documents of at least 1 kB (1 000 bytes) count: in shorter documents, the first tokens, which have little context, would
-  dominate.
+- Only documents of at least 1 kB count (`components.generation.scored`).
 - Domains are not pooled: each domain has its own value, and `mean` averages them with fixed weights.
 
 Unlike the loss per token, bits per byte does not depend on the tokenizer, so models with different tokenizers can be compared
@@ -27,12 +26,10 @@ import torch
 from torch import Tensor
 
 from components.errors import ConfigError
+from components.generation.scored import MIN_BYTES
 from components.model.decoder import Decoder
 from components.model.denormals import flushed_denormals
 from components.model.loss import cross_entropy
-
-MIN_BYTES = 1_000
-"""Minimum UTF-8 bytes of a document that counts."""
 
 IGNORED = -100
 """Target value of tokens that are not scored."""

@@ -3,7 +3,15 @@
 It reads only files that a distribution records as its own, and never imports or runs them.
 """
 
-from components.python_environment.distributions import Distribution, PackageFile, description, distributions, locate
+from components.python_environment.distributions import (
+    Distribution,
+    PackageFile,
+    description,
+    distributions,
+    installation_stamp,
+    locate,
+    require_installed,
+)
 from components.python_environment.functions import Function, functions, module_name
 from components.python_environment.modules import Docstring, ModuleText, split_module
 
@@ -16,7 +24,9 @@ __all__ = [
     "description",
     "distributions",
     "functions",
+    "installation_stamp",
     "locate",
     "module_name",
+    "require_installed",
     "split_module",
 ]

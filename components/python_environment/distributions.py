@@ -84,6 +84,16 @@ def distributions(names: Iterable[str]) -> tuple[Distribution, ...]:
     return tuple(_distribution(name, installed[name], recorded[name], owners) for name in installed)
 
 
+def require_installed(name: str) -> None:
+    """Raise `SourceError` if a distribution is not installed, or its installer recorded no files."""
+    _record_of(name, _installed(normalised(name)))
+
+
+def installation_stamp() -> str:
+    """A string that changes when a distribution is installed or removed: the modification times of the search path in ns."""
+    return " ".join(f"{entry} {Path(entry).stat().st_mtime_ns}" for entry in _search_path() if Path(entry).is_dir())
+
+
 def locate(path: str) -> Path:
     """The path on this machine of a recorded file, given as `DISTRIBUTION/PATH`.
 
@@ -127,11 +137,8 @@ def _root(installed: importlib.metadata.Distribution) -> Path:
 
 def _recorded(name: str, installed: importlib.metadata.Distribution) -> Iterator[PackageFile]:
     # `installed.files` creates a path object for every recorded file, including headers, which is 60 times slower.
-    record = installed.read_text("RECORD")
-    if record is None:
-        raise SourceError(f"python-environment: distribution {name!r} has no RECORD file; install it from a wheel")
     root = str(_root(installed))
-    for path, recorded, *_ in csv.reader(record.splitlines()):
+    for path, recorded, *_ in csv.reader(_record_of(name, installed).splitlines()):
         if path.endswith((".py", f".dist-info/{METADATA}")) and not path.startswith(("/", "..")):
             location = os.path.join(root, path)  # noqa: PTH118 path objects would take most of the time of listing tens of thousands
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -139,6 +146,13 @@ def _recorded(name: str, installed: importlib.metadata.Distribution) -> Iterator
                 if stat.S_ISREG(state.st_mode):
                     size, modified, digest = state.st_size, state.st_mtime_ns, _sha256(recorded)
                     yield PackageFile(path=path, location=location, size=size, modified=modified, sha256=digest)
+
+
+def _record_of(name: str, installed: importlib.metadata.Distribution) -> str:
+    record = installed.read_text("RECORD")
+    if record is None:
+        raise SourceError(f"python-environment: distribution {name!r} has no RECORD file; install it from a wheel")
+    return record
 
 
 def _sha256(recorded: str) -> str:

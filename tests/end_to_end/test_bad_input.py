@@ -63,7 +63,7 @@ def test_a_server_that_does_not_answer_is_refused_before_any_work_and_not_rememb
     assert ended.returncode == 1
     assert "does not answer" in ended.stderr
     assert "check its address and whether it runs" in ended.stderr
-    assert list((tmp_path / "home").iterdir()) == []
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["preflight.json"]
 
 
 def test_a_source_that_does_not_exist_is_named_before_any_work(tmp_path: Path) -> None:

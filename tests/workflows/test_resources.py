@@ -9,7 +9,7 @@ from components.errors import ResourceError
 from components.flops import CHECKPOINT_BYTES, parameters
 from tests.training_configs import with_training
 from workflows.recipe import Recipe, load_recipe
-from workflows.resources import disk_bytes, require_resources
+from workflows.resources import disk_bytes, require_disk
 
 
 def keeping(**changes: object) -> Recipe:
@@ -25,6 +25,6 @@ def test_every_checkpoint_that_is_kept_counts(changes: dict[str, object]) -> Non
 
 
 def test_a_recipe_is_refused_for_more_checkpoints_than_the_disk_holds(tmp_path: Path) -> None:
-    require_resources(keeping(), tmp_path)
+    require_disk(keeping(), tmp_path)
     with pytest.raises(ResourceError, match=r"recipe tiny needs .* GiB of disk, and .* GiB free"):
-        require_resources(keeping(checkpoint_keep=10**9), tmp_path)
+        require_disk(keeping(checkpoint_keep=10**9), tmp_path)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from components.errors import LongrunError, exit_code_of, single_line
+from components.errors import LongrunError, PreflightError, exit_code_of, single_line
 from infra.process_end import run_and_leave
 from workflows.cli import cluster, data, look, models, run, scaling
 from workflows.cli.options import open_command
@@ -54,9 +54,11 @@ def options(
 
 
 def _message(error: BaseException) -> str:
-    """The error in one line."""
+    """The error in one line; of several problems, a line for each."""
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; run the same command again to continue"
+    if isinstance(error, PreflightError):
+        return str(error)
     if isinstance(error, LongrunError):
         return single_line(error)
     return f"unexpected {type(error).__name__}: {single_line(error)} (at {_innermost(error.__traceback__)})"
