@@ -78,13 +78,16 @@ def _forget(series: Series, step: int) -> None:
 
 
 def _rows(data: bytes) -> Iterator[dict[str, float]]:
-    """The rows in whole lines; damaged lines are skipped with a warning."""
+    """The rows in whole lines; damaged lines are skipped with one warning."""
     whole = data[: data.rfind(b"\n") + 1]
+    damaged: list[object] = []
     for row in _parsed(whole):
         if isinstance(row, dict) and isinstance(row.get(STEP), int) and all(type(v) in (int, float) for v in row.values()):
             yield row
         else:
-            logger.warning("skipped a damaged line of a series: %.80r", row)
+            damaged.append(row)
+    if damaged:
+        logger.warning("skipped %d damaged lines of a series, the first of which is %.80r", len(damaged), damaged[0])
 
 
 def _parsed(whole: bytes) -> Iterator[object]:
@@ -147,7 +150,7 @@ class SeriesWriter:
 
         Raises `OSError` if the file cannot be written.
         """
-        row = {name: float(value) for name, value in values.items() if math.isfinite(value)}
+        row = {name: float(value) for name, value in values.items() if name != STEP and math.isfinite(value)}
         steps = self._indexed()
         number = bisect_left(steps, step)
         if number == len(steps):

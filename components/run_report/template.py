@@ -259,8 +259,8 @@ the mixture, they are divided among sources and languages by bytes of the corpus
 
 {% if report.times %}
 <h2 id="times">Time and memory</h2>
-<p>Time of each step in this run; of a reused step, the time of the run that made it, which this run saved. Memory is what the
-training workers measured.</p>
+<p>Time of each step in this run; of a reused step, the time of the run that made it, which this run saved. Memory is the
+peak of private memory of all processes of the step on its machine.</p>
 <div class="card scroll"><table>
 <tr><th>step</th><th class="words">state</th><th>time</th><th class="words">share of the longest</th><th>memory</th></tr>
 {% for row in report.times %}

@@ -54,7 +54,7 @@ class StepCost:
     when_made: float | None
     """Seconds that the run took that made it; None if it has not been made."""
     memory_bytes: float | None
-    """Memory in bytes that the step's training workers measured; None if nothing was measured."""
+    """Peak of the private memory of the step's processes on its machine, in bytes; None if it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,6 +58,12 @@ def test_a_value_that_is_not_finite_is_left_out_so_that_every_line_is_json(tmp_p
     assert lines(path) == [{"step": 1, "not_finite": 1.0}]
 
 
+def test_a_row_of_the_training_loop_which_repeats_its_step_is_read_back(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.jsonl", *((step, {"step": step, "loss": 1 / step}) for step in (1, 2)))
+    assert lines(path) == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}]
+    assert list(Series.read(path).steps) == [1, 2]
+
+
 def test_a_truncated_last_line_is_dropped_by_a_reader_and_replaced_by_the_next_writer(tmp_path: Path) -> None:
     path = written(tmp_path / "a.jsonl", (1, {"loss": 3.0}), (2, {"loss": 2.0}))
     with path.open("ab") as stream:

@@ -47,11 +47,16 @@ def write_report(settings: Settings, journal: Journal, path: Path | None = None)
 
 
 def leave_report(settings: Settings, journal: Journal) -> None:
-    """Write the page at the end of a run. If that fails, a warning says why, and the run ends as it would have."""
+    """Write the page at the end of a run. Whatever fails there is a warning, because the run itself has ended well or badly."""
     try:
         write_report(settings, journal)
-    except (LongrunError, OSError) as error:
-        logger.warning("the report of run %s could not be written: %s", journal.name, error)
+    except Exception as error:
+        logger.warning("the report of run %s could not be written: %s", journal.name, error, exc_info=not _is_ours(error))
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether the message of an error says enough without a traceback."""
+    return isinstance(error, LongrunError | OSError)
 
 
 def report_of(settings: Settings, journal: Journal) -> RunReport:
@@ -229,5 +234,5 @@ def _time(summary: StepSummary) -> StepCost:
         state=summary.state,
         seconds=summary.seconds,
         when_made=measured.get("seconds"),
-        memory_bytes=measured.get("memory_bytes"),
+        memory_bytes=measured.get("peak_memory_bytes"),
     )

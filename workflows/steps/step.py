@@ -22,6 +22,7 @@ from infra.pod.end import end_in_order
 from workflows.steps import journal
 from workflows.steps.gates import gate
 from workflows.steps.inputs import StepFunction, called, flat, parameters_of
+from workflows.steps.memory import PeakMemory
 from workflows.steps.run import Order, Run
 from workflows.steps.work import PORTS, Work
 
@@ -162,7 +163,9 @@ def _timed(call: Call, work: Work) -> tuple[dict[str, JSON], float]:
     """Call the component; returns its figures and its own seconds, without overhead. Sends its metrics even if it fails."""
     entered = time.monotonic()
     try:
-        outcome = call(work)
+        with PeakMemory() as peak:
+            outcome = call(work)
+        work.measured({"peak_memory_bytes": peak.bytes})
         figures = work.report(outcome) if isinstance(outcome, CheckReport) else dict(outcome)
     except TrackingError:
         raise  # sending buffered metrics would wait for the same server again

@@ -133,7 +133,7 @@ def test_a_replayed_training_step_is_logged_once(run: Run) -> None:
     assert experiment is not None
     (child,) = client.search_runs([experiment.experiment_id], "tags.`mlflow.runName` = 'writing'")
     assert [point.value for point in client.get_metric_history(child.info.run_id, "loss")] == [2.0, 1.0]
-    measurements = {"measured.seconds", "measured.component_seconds"}
+    measurements = {"measured.seconds", "measured.component_seconds", "measured.peak_memory_bytes"}
     assert {name: value for name, value in child.data.metrics.items() if name not in measurements} == {
         "loss": 1.0,
         "rate": 1.0,
@@ -214,7 +214,8 @@ def test_a_step_that_is_made_afresh_is_an_attempt_beside_its_artifact_and_what_d
 
 def test_what_a_clock_says_of_a_step_is_in_its_record_and_not_in_its_figures(run: Run) -> None:
     manifest = run.store.manifest(obtained(run).uri)
-    assert manifest.making.measurements.keys() == {"seconds", "component_seconds"}
+    assert manifest.making.measurements.keys() == {"seconds", "component_seconds", "peak_memory_bytes"}
+    assert manifest.making.measurements["peak_memory_bytes"] > 0
     assert manifest.making.root == Path(run.home).as_uri()
     assert manifest.making.user
     assert manifest.figures == {"words": 1}
