@@ -1,6 +1,6 @@
 """A small model, batches and an objective to train it on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from components.artifacts import ModelShape
 from components.model.decoder import Decoder, initialise
 from components.model.loss import cross_entropy
 from components.ports import RecordedMetrics, RecordingReporter
+from components.series import SeriesWriter
 from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.loop import Batch, Terms, Trained, TrainSpec, train
@@ -55,6 +56,18 @@ def small_model() -> Decoder:
     return model
 
 
+class SeriesMetrics(RecordedMetrics):
+    """Keeps the metrics also as a series in a file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.writer = SeriesWriter(path)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        super().log(step, values)
+        self.writer.append(step, values)
+
+
 Training = Callable[..., tuple[Decoder, Trained, RecordedMetrics]]
 
 
@@ -72,9 +85,10 @@ def training(tmp_path: Path) -> Training:
         until: int | None = None,
         on_incident: Any = None,
         uploads: Any = None,
+        series: Path | None = None,
         **changes: Any,
     ) -> tuple[Decoder, Trained, RecordedMetrics]:
-        model, metrics = model or small_model(), RecordedMetrics()
+        model, metrics = model or small_model(), RecordedMetrics() if series is None else SeriesMetrics(series)
         spec = TrainSpec(
             model=model,
             objective=objective or NextToken(),

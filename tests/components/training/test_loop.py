@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import nn
 
 from components.errors import CheckpointError, ConfigError, TrainingError
+from components.series import Series
 from components.training.loop import Batch, Terms
 from components.training.parallel.layout import ParallelLayout
 from tests.components.training.conftest import NextToken, RepeatedPairs, Training, equal, small_model
@@ -353,30 +354,38 @@ def test_a_damaged_checkpoint_is_skipped_for_the_one_before_and_counted(training
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from components.ports import RecordedMetrics, RecordingReporter
+from components.ports import RecordingReporter
 from components.training.checkpoints.saving import CheckpointPlan
 from components.training.loop import TrainSpec, train
-from tests.components.training.conftest import NextToken, RepeatedPairs, settings, small_model
+from tests.components.training.conftest import NextToken, RepeatedPairs, SeriesMetrics, settings, small_model
 
 class Reporter(RecordingReporter):
     def report(self, step, total_steps, values):
         if step == 11:
             os.kill(os.getpid(), signal.SIGKILL)
+        super().report(step, total_steps, values)
 
 train(TrainSpec(model=small_model(), objective=NextToken(), batches=RepeatedPairs()), settings(),
-      CheckpointPlan(root=Path(sys.argv[1]), identity={"model": "small"}), Reporter(RecordedMetrics()))
+      CheckpointPlan(root=Path(sys.argv[1]), identity={"model": "small"}), Reporter(SeriesMetrics(Path(sys.argv[2]))))
 """
 
 
 def test_a_training_killed_in_the_middle_ends_as_if_it_had_not_been(training: Training, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed"), str(tmp_path / "series.jsonl")]
     killed = subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
     assert killed.returncode == -signal.SIGKILL
-    resumed, trained, _ = training(checkpoints=tmp_path / "killed")
+    before = Series.read(tmp_path / "series.jsonl")
+    resumed, trained, _ = training(checkpoints=tmp_path / "killed", series=tmp_path / "series.jsonl")
     uninterrupted, whole, _ = training(checkpoints=tmp_path / "whole")
     assert trained.resumed_from in (5, 10)  # that of step 10 may still have been on its way to the disk
     assert trained.history == whole.history
     assert equal(resumed, uninterrupted)
+    # The series has each step once, with the speeds of both attempts
+    series = Series.read(tmp_path / "series.jsonl")
+    assert list(before.steps) == list(range(1, 11))
+    assert series.points("loss") == [(int(row["step"]), row["loss"]) for row in whole.history]
+    assert len(series.points("tokens_per_second")) == len(whole.history)
+    assert len((tmp_path / "series.jsonl").read_text().splitlines()) == len(whole.history)
 
 
 def test_a_training_that_stops_early_leaves_a_checkpoint_from_which_it_goes_on_bitwise(
