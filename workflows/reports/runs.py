@@ -28,7 +28,7 @@ class RunSummary:
     started: float = 0.0
     """Unix time of its first event."""
     seconds: float = 0.0
-    """From its first event to its end; of an unfinished run, to its newest event."""
+    """From its first event to its end; of an unfinished run, to its newest event or training step."""
     result: str = ""
     """The registered model version, or else the last step that was made or reused."""
     figure: str = ""
@@ -53,7 +53,7 @@ class RunSummary:
             made=kinds.count("made"),
             cached=kinds.count("cached"),
             started=started,
-            seconds=events[-1]["time"] - started if events else 0.0,
+            seconds=max((event["time"] for event in (*events[-1:], *_progress(journal, events))), default=started) - started,
             result=_result(events),
             figure=_main_figure(events),
             failure=_failure(events),
@@ -67,6 +67,12 @@ def _state(events: Sequence[Event]) -> str:
     if submitted or ended is None:
         return submitted or "unfinished"
     return "interrupted" if ended.get("interrupted") else "failed" if ended["failed"] else "finished"
+
+
+def _progress(journal: Journal, events: Sequence[Event]) -> Iterator[Event]:
+    """When an unfinished run last added to a series: a long training has no other events."""
+    if _state(events) == "unfinished":
+        yield from ({"time": series.stat().st_mtime} for series in journal.series("*").parent.glob("*.jsonl"))
 
 
 def _ended(events: Sequence[Event]) -> Event | None:

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from components.errors import ConfigError
 from components.series import SeriesWriter
+from infra.run_events import RunEvents
 from infra.settings import Settings
+from tests.infra.s3_server import BUCKET, bucket
 from tests.pictures.of_a_run import NoBrowserError, browser
 from workflows.cli.main import app
 from workflows.commands.report import report_path
@@ -73,3 +75,17 @@ def test_a_browser_draws_the_page_and_its_marks(tmp_path: Path, journal: Journal
     ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=100)
     assert ended.stdout.count("<polyline") == 3
     assert 'id="pretraining-20"' in ended.stdout
+
+
+def test_a_run_on_a_cluster_is_read_from_its_bucket(tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = f"s3://{BUCKET}/longrun"
+    with bucket(tmp_path / "log") as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        stored = RunEvents(root)
+        assert stored.offer(journal.name, "driver", journal.path.read_bytes()) == ""
+        assert stored.offer_series(journal.name, "pretraining", journal.series("pretraining").read_bytes()) == ""
+        there = Settings(home=tmp_path / "elsewhere", artifact_root=root, profile="site")
+        page = report_path(there, "latest", None)
+    assert page.is_relative_to(there.copies)
+    assert "30 steps so far" in " ".join(page.read_text().split())
+    assert 'href="#pretraining-20"' in page.read_text()

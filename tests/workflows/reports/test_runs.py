@@ -1,5 +1,6 @@
 """What became of a run is read from its journal alone."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def test_a_run_that_was_interrupted_is_neither_failed_nor_finished(journal: Jour
     journal.write("finished", failed=True, interrupted=True, message="interrupted in pretraining at step 92")
     run = RunSummary.of(journal)
     assert (run.state, run.failure) == ("interrupted", "interrupted in pretraining at step 92")
+
+
+def test_an_unfinished_run_lasts_until_its_newest_training_step(journal: Journal) -> None:
+    started = journal.events()[0]["time"]
+    journal.series("sft").parent.mkdir()
+    journal.series("sft").touch()
+    os.utime(journal.series("sft"), (started + 500, started + 500))
+    assert RunSummary.of(journal).seconds == pytest.approx(500, abs=0.01)
+    journal.write("finished", failed=False)
+    assert RunSummary.of(journal).seconds < 400
 
 
 def test_a_run_lasts_from_its_first_to_its_last_event_and_without_events_nothing_is_known(
