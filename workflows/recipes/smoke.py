@@ -24,8 +24,8 @@ from workflows.recipe import Recipe
 
 MEGABYTE = 1_000_000
 
-SMALL_BATCH = OptimizerConfig(beta2=0.98)
-"""AdamW for batches of about two thousand tokens. The half-life of the second moment should be the same number of tokens at every
+SMALL_BATCH = OptimizerConfig(beta2=0.99)
+"""AdamW for batches of about a thousand tokens. The half-life of the second moment should be the same number of tokens at every
 batch size (arXiv 2507.07101), so that small batches need a larger beta2 than the paper's 0.95."""
 
 
@@ -74,13 +74,13 @@ def _curation(distributions: tuple[str, ...]) -> CurationConfig:
 def _pretraining() -> PretrainingConfig:
     return PretrainingConfig(
         shape=ModelShape(n_layer=4, d_model=128, n_head=2, n_kv_head=2, d_ffn=344, vocab_size=1024, context=192),
-        tokens=3_456_000,
-        batch_size=10,
+        tokens=3_360_000,
+        batch_size=5,
         sequence_length=192,
-        learning_rate=2.4e-3,
+        learning_rate=1.7e-3,
         init_std=0.04,
-        warmup_steps=60,
-        training=_on_two_cores(TrainingConfig(optimizer=SMALL_BATCH, validation_steps=600)),
+        warmup_steps=100,
+        training=_on_two_cores(TrainingConfig(optimizer=SMALL_BATCH, validation_steps=1000)),
         max_validation_bytes=40_000,
     )
 
@@ -88,7 +88,7 @@ def _pretraining() -> PretrainingConfig:
 def _on_two_cores(config: TrainingConfig) -> TrainingConfig:
     """What all training runs of the recipe have in common."""
     checkpoints = replace(config.checkpoints, seconds=30.0)
-    return replace(config, precision="auto", micro_batch_tokens=2048, checkpoints=checkpoints)
+    return replace(config, precision="auto", micro_batch_tokens=1024, checkpoints=checkpoints)
 
 
 def _conversations(distributions: tuple[str, ...]) -> ConversationsConfig:
@@ -116,7 +116,7 @@ def _sft() -> SFTConfig:
 def _dpo() -> DPOConfig:
     return DPOConfig(
         # So few pairs teach so small a model something only over several passes.
-        epochs=2,
+        epochs=3,
         beta=0.3,
         learning_rate=2e-4,
         batch_size=16,
@@ -128,7 +128,7 @@ def _evaluation() -> EvaluationConfig:
     return EvaluationConfig(
         max_bytes_per_domain=100_000,
         max_items_per_task=100,
-        repetition_prompts=50,
+        repetition_prompts=100,
         max_new_tokens=48,
         max_context_characters=240,
         max_answer_characters=120,

@@ -9,9 +9,8 @@ from components.scaling.laws.text_law import SCALE
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.grid import Grid
 from components.scaling.sweeps.ladder import Ladder, Rung
-from components.tokenizer.config import TokenizerConfig
 from components.training.config import CheckpointConfig, TrainingConfig
-from workflows.recipes.smoke import MEGABYTE, smoke
+from workflows.recipes.smoke import MEGABYTE, SMALL_BATCH, small_vocabulary, smoke
 from workflows.sweeps.sweep import Sweep
 
 VOCABULARY = 1024
@@ -19,47 +18,48 @@ VOCABULARY = 1024
 
 
 def python_text() -> Sweep:
-    """Three budgets in four vocabularies, a grid over batch and rate, and a training run at eight times the largest budget.
+    """Three budgets in three vocabularies, a grid over batch and rate, and a training at eight times the largest budget.
 
-    Its models have the proportions and the batch of the models that a few minutes on two cores are enough for.
+    Its models have the depth, sequence length and batch of `smoke`, so that the largest training is about that of `smoke`.
     """
     base = smoke()
-    family = Family(n_layer=2, vocab_size=VOCABULARY, sequence_length=128, aspect=48.0, head_width=32)
+    family = Family(
+        n_layer=4, vocab_size=VOCABULARY, sequence_length=192, aspect=40.0, head_width=64, init_std=0.04, warmup_steps=60
+    )
     return Sweep(
         name="python-text",
-        description="the law of this Python environment's text over model scale, vocabulary and tokens, up to 3e12 FLOPs",
+        description="the law of this Python environment's text over model scale, vocabulary and tokens, up to 2e12 FLOPs",
         curation=base.curation,
-        tokenizer=TokenizerConfig(
-            regular_tokens=VOCABULARY - 15, vocab_multiple=64, sample_bytes=12 * MEGABYTE, max_measured_bytes=MEGABYTE
-        ),
+        tokenizer=small_vocabulary(VOCABULARY, sample_bytes=12 * MEGABYTE),
         token_shards=base.token_shards,
-        vocabularies=(512, 1024, 2048, 4096),
+        vocabularies=(512, 1024, 2048),
         ladder=Ladder(
             rungs=(
-                Rung(compute=7.5e11, widths=(32, 48, 64, 96)),
-                Rung(compute=1.5e12, widths=(32, 48, 64, 96)),
-                Rung(compute=3e12, widths=(48, 64, 96, 128)),
+                Rung(compute=5e11, widths=(32, 48, 64, 96)),
+                Rung(compute=1e12, widths=(48, 64, 96, 128)),
+                Rung(compute=2e12, widths=(48, 64, 96, 128)),
             ),
             family=family,
-            batch_size=8,
-            # 2.25e-3 at a width of 128, where 1.25 M tokens at 2e-3 ended with 7 % fewer bits per byte than at 5e-3.
-            learning_rate=4.5e-3,
+            batch_size=5,
+            # 1.7e-3 at a width of 128.
+            learning_rate=3.4e-3,
         ),
         grid=Grid(
             budgets=(1.5e11, 3e11, 6e11),
             family=family,
-            width=48,
-            batch_sizes=(4, 8, 16),
-            learning_rates=(3e-3, 6e-3, 1.2e-2),
+            width=64,
+            batch_sizes=(1, 2, 5),
+            learning_rates=(7.5e-4, 1.5e-3, 3e-3),
         ),
         pretraining=PretrainingConfig(
             training=TrainingConfig(
+                optimizer=SMALL_BATCH,
                 precision="auto",
                 micro_batch_tokens=1024,
                 validation_steps=None,
                 checkpoints=CheckpointConfig(seconds=60.0),
             ),
-            max_validation_bytes=100_000,
+            max_validation_bytes=40_000,
         ),
         # The law's file holds a draw of each round for each vocabulary: 100 kB.
         fit=FitConfig(scale=SCALE, rounds=200),
