@@ -9,6 +9,7 @@ from components.artifacts import (
     EvaluationReport,
     Findings,
     Mixture,
+    Omissions,
     PreferencePairs,
     TokenIndex,
     TokenShards,
@@ -25,7 +26,7 @@ from workflows.steps.step import step
 @step(environments.evaluate, EvaluationReport)
 def evaluation(
     config: EvaluationConfig,
-    corpus: Annotated[Corpus, only("documents/*", Mixture.NAME, "benchmarks.parquet", "contamination.parquet")],
+    corpus: Annotated[Corpus, only("documents/*", Mixture.NAME, "benchmarks.parquet", "contamination.parquet", Omissions.NAME)],
     token_shards: Annotated[TokenShards, only(TokenIndex.NAME, "validation/*")],
     conversations: Annotated[Conversations, only("validation.jsonl")],
     pairs: Annotated[PreferencePairs, only("validation.jsonl")],

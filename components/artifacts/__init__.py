@@ -33,6 +33,7 @@ from components.artifacts.manifest import FORMAT_VERSION, MANIFEST, Figures, Man
 from components.artifacts.mixture import Mixture, portion_name
 from components.artifacts.omissions import (
     DUPLICATE,
+    MAX_CASES,
     NOT_NEEDED,
     OVER_LIMIT,
     Omission,
@@ -56,6 +57,7 @@ __all__ = [
     "DUPLICATE",
     "FORMAT_VERSION",
     "MANIFEST",
+    "MAX_CASES",
     "NOT_NEEDED",
     "OPTIONAL",
     "OVER_LIMIT",

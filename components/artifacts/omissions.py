@@ -15,6 +15,9 @@ from components.files import JSON
 MAX_CASES = 3
 """Cases kept of each source and reason: enough to recognise the mistake."""
 
+MAX_REASONS = 3
+"""Reasons named in a warning, the most frequent ones, so that it stays a line or two."""
+
 MIN_SHARE = 0.1
 """Share of a source from which what was left out is a warning. Leaving out a share s changes an accuracy by up to s/2 if half of
 the answers are correct: at 0.1, by 5 points, nearly the standard error of the smallest task that checks accept (7 points with 50
@@ -105,11 +108,13 @@ class Omissions(JsonFile):
 def _warning(rows: list[Omission]) -> str:
     source, unit, count = rows[0].source, rows[0].unit, sum(row.count for row in rows)
     share = f"{count:,} of {rows[0].total:,} {unit} ({100 * count / rows[0].total:.0f} %) left out"
-    reasons = ", ".join(row.reason if len(rows) == 1 else f"{row.count:,} {row.reason}" for row in rows)
+    named, others = rows[:MAX_REASONS], sum(row.count for row in rows[MAX_REASONS:])
+    reasons = [row.reason if len(rows) == 1 else f"{row.count:,} {row.reason}" for row in named]
+    reasons += [f"{others:,} for other reasons"] if others else []
     first = f"; the first is {rows[0].cases[0]}" if rows[0].cases else ""
-    settings = list(dict.fromkeys(row.setting for row in rows if row.setting))
+    settings = list(dict.fromkeys(row.setting for row in named if row.setting))
     remedy = f"change {' or '.join(settings)}" if settings else f"correct or remove these {unit}"
-    return f"{source}: {share} as {reasons}{first}; {remedy}"
+    return f"{source}: {share} as {', '.join(reasons)}{first}; {remedy}"
 
 
 @dataclass

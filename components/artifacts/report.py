@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from components.artifacts.changes import Change
 from components.artifacts.json_file import JsonFile
+from components.artifacts.omissions import Omission
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +106,8 @@ class Findings(JsonFile):
     origins: tuple[Origin, ...]
     definitions: Mapping[str, str] = field(default_factory=dict)
     """One sentence per figure and task that explains what it means."""
+    omissions: tuple[Omission, ...] = ()
+    """Items that were left out."""
 
     @property
     def models(self) -> list[str]:

@@ -9,6 +9,7 @@ from components.checks import suite
 from components.checks.documents import counts as counts_of
 from components.checks.documents import median_bytes, repeated_ids
 from components.checks.limits import CorpusLimits
+from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import BatchedTable, metrics_table
 from components.checks.rules import between, finite, has_rows, holds, in_set, no_duplicates, no_nulls
@@ -58,6 +59,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     tables = [_documents(documents), _repeated(artifact, counts), _kept(documents, limits), _lengths(artifact, limits)]
     tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]
     tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
+    tables.append(omitted(artifact, limits.max_omitted_share, "checks.corpus.max_omitted_share", unit="benchmark items"))
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
     return suite.run("corpus", [*tables, *own_tables(limits, artifact)], output)

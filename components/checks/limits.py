@@ -42,6 +42,9 @@ class CorpusLimits(OwnChecks):
     max_refused_share: float = 0.95
     """Maximum share of a source's documents that are refused by filters or removed as duplicates. The paper removes 89.8 % of 91
     dumps as duplicates (table 1), so more means that a filter misjudges the source."""
+    max_omitted_share: float = 0.5
+    """Maximum share of the items of a benchmark that are left out because they cannot be read; these are not searched for in
+    documents. For documents, `max_refused_share` is the limit. From a tenth, the run shows a warning."""
     max_set_aside_files: int = 0
     """Maximum number of a source's files that were set aside because they could not be read; their errors are in
     `metrics/set_aside.parquet`."""
@@ -75,7 +78,7 @@ class CorpusLimits(OwnChecks):
         within = all(0 <= share <= 1 for share in shares.values())
         require(within, self, "max_duplicate_share_by_source", shares, "shares from 0 to 1")
         _shares(self, "max_refused_share", "max_duplicate_share", "max_low_quality_share", "max_cluster_share")
-        _shares(self, "min_removal_precision")
+        _shares(self, "min_removal_precision", "max_omitted_share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import GroupSplits
+from components.artifacts import GroupSplits, Omissions, OmissionTally
 from components.curation import tables
 from components.curation.config import CurationConfig
 from components.curation.corpus.config import CorpusConfig
@@ -22,6 +22,7 @@ from components.curation.corpus.evidence import write_samples
 from components.curation.corpus.layout import Layout, figures_of, plan_files, write_documents
 from components.curation.corpus.ledger import JudgedShard, Tally, added, judged_shards, training_languages, write_ledger
 from components.curation.corpus.mixture import mixture_of, require_languages
+from components.curation.corpus.omissions import omissions_of
 from components.curation.corpus.records import write_clusters, write_evidence, write_groups, write_metrics
 from components.curation.corpus.split import assign
 from components.curation.duplicates.audit import Audit, audit
@@ -62,6 +63,8 @@ class _Read:
     documents: int
     """Documents read in this run, without those taken from the cache `index`."""
     benchmark_figures: dict[str, int]
+    omitted_items: Omissions
+    """Items of benchmarks that could not be read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +117,8 @@ def _read(run: _Run) -> _Read:
     shards = shards_of(listing.files, config.extraction, scratch)
     tables.write(run.output / "shards.parquet", _plan(shards, listing.skipped))
 
-    items = write_index(config.filtering, scratch) if config.filtering.benchmarks else tables.BENCHMARKS.empty_table()
+    tally = OmissionTally()
+    items = write_index(config.filtering, scratch, tally) if config.filtering.benchmarks else tables.BENCHMARKS.empty_table()
     tables.write(run.output / "benchmarks.parquet", items)
     if config.filtering.flagged_words:
         write_lists(config.filtering.flagged_words, scratch)
@@ -122,7 +126,8 @@ def _read(run: _Run) -> _Read:
 
     extracted, documents = read_shards(shards, run.engine, run.metrics, run.index)
     figures = search_figures(items) if config.filtering.benchmarks else {}
-    return _Read(listing=listing, shards=extracted, documents=documents, benchmark_figures=figures)
+    omitted = tally.omissions()
+    return _Read(listing=listing, shards=extracted, documents=documents, benchmark_figures=figures, omitted_items=omitted)
 
 
 def _judge(run: _Run, read: _Read) -> _Judged:
@@ -169,12 +174,15 @@ def _write(run: _Run, read: _Read, judged: _Judged) -> dict[str, JSON]:
     write_documents(judged.shards, layout, run.output, run.scratch, run.engine)
 
     _write_metrics(run, read, judged, splits)
+    omissions = omissions_of(judged.tally, read.listing, read.omitted_items)
+    omissions.write(run.output)
     audited = _write_evidence(run, read, judged)
     groups = run.output / GroupSplits.NAME
     write_groups(judged.shards, list(linked), splits, groups, run.scratch, run.engine, memory=config.shard_bytes)
     mixture.write(run.output)
     return {
         **judged.tally.figures(),
+        "warnings": omissions.warnings,
         "files_not_read": read.listing.skipped_by_suffix(),
         **read.benchmark_figures,
         **judged.quality_figures,

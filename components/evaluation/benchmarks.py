@@ -13,10 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import Contamination
-from components.errors import ArtifactError, MissingArtifact, SourceError
+from components.artifacts import Contamination, OmissionCase, OmissionTally
+from components.errors import ArtifactError, MissingArtifact
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.evaluation.items import Row, Tasks
+
+UNIT = "items"
+"""Unit of the omissions of benchmarks and of a recipe's own tasks."""
 
 _ITEM = ("benchmark", "file", "item")
 """Columns that identify an item in both tables."""
@@ -42,20 +45,31 @@ def contamination(corpus: Path) -> tuple[Contamination, ...]:
     return tuple(counts)
 
 
-def build(config: EvaluationConfig, corpus: Path) -> Tasks:
+class BadItemError(Exception):
+    """An item does not fit its `BenchmarkTask`. Only raised and caught within this module."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """`reason` is the name under which such items are counted; `detail` says what is wrong with this one."""
+        super().__init__(detail)
+        self.reason = reason
+
+
+def build(config: EvaluationConfig, corpus: Path, tally: OmissionTally) -> Tasks:
     """The items of the benchmarks in the config, at most `config.max_items_per_task` of each, selected by a hash.
+
+    Items that lack a field, or whose answer is not one of their options, are left out and recorded in `tally`. A benchmark
+    without usable items is no task.
 
     Raises:
         MissingArtifact: the corpus has no table of items.
         ArtifactError: curation did not search for a benchmark.
-        SourceError: an item lacks a field, or its answer is not one of its options.
     """
     items, hits = _tables(corpus)
     contaminated = _contaminated(hits)
-    built = {task.name: list(_rows(config, task, items, contaminated)) for task in config.benchmarks}
+    built = {task: list(_rows(config, task, items, contaminated, tally)) for task in config.benchmarks}
     return Tasks(
-        choices={task.name: built[task.name] for task in config.benchmarks if task.choices},
-        completions={task.name: built[task.name] for task in config.benchmarks if not task.choices},
+        choices={task.name: rows for task, rows in built.items() if rows and task.choices},
+        completions={task.name: rows for task, rows in built.items() if rows and not task.choices},
     )
 
 
@@ -77,52 +91,84 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in _ITEM)
 
 
-def _rows(config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, contaminated: set[tuple[Any, ...]]) -> Iterator[Row]:
+def _rows(
+    config: EvaluationConfig, task: BenchmarkTask, items: pa.Table, contaminated: set[tuple[Any, ...]], tally: OmissionTally
+) -> Iterator[Row]:
     own = [row for row in items.to_pylist() if row["benchmark"] == task.name]
     if not own:
         known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
         raise ArtifactError(f"benchmark {task.name}: curation did not search for it; curation.filtering.benchmarks has {known}")
-    for row in sorted(own, key=lambda row: hashlib.sha256(f"{config.seed}/{_key(row)}".encode()).digest())[
-        : config.max_items_per_task
-    ]:
-        try:
-            item = _item(task, json.loads(row["record"]))
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            where = f"benchmark {task.name}: item {row['item']} of {row['file']}"
-            raise SourceError(f"{where} does not fit its BenchmarkTask ({error!r}); its fields: {row['record'][:200]}") from error
-        yield {**item, "clean": row["grams"] > 0 and _key(row) not in contaminated}
+    tally.add(task.name, UNIT, len(own))
+    usable = {_key(row): item for row in own if (item := _usable(task, row, tally))}
+    keys = sorted(usable, key=lambda key: hashlib.sha256(f"{config.seed}/{key}".encode()).digest())
+    searched = {_key(row) for row in own if row["grams"] > 0}
+    for key in keys[: config.max_items_per_task]:
+        yield {**usable[key], "clean": key in searched and key not in contaminated}
 
 
-def _item(task: BenchmarkTask, record: Mapping[str, Any]) -> Row:
-    context, answer = task.prompt.format_map(record), _field(record, task.answer)
+def _usable(task: BenchmarkTask, row: Mapping[str, Any], tally: OmissionTally) -> Row | None:
+    """The item of a row, or None after recording why it does not fit its `BenchmarkTask`."""
+    uri = f"{row['file']}#{row['item'] + 1}"
+    try:
+        return {**_item(task, json.loads(row["record"])), "uri": uri}
+    except BadItemError as error:
+        tally.omit(task.name, UNIT, error.reason, OmissionCase(uri=uri, detail=str(error)), "evaluation.benchmarks")
+        return None
+
+
+def _item(task: BenchmarkTask, record: Any) -> Row:
+    if not isinstance(record, dict):
+        raise BadItemError("wrong-type", f"the item is {type(record).__name__}, not an object")
+    context, answer = _prompt(task, record), _field(record, task.answer)
     if not task.choices:
         return {"context": context, "gold": _word(answer), "chance": 0.0}
     options = [_field(record, name) for name in task.choices]
     if len(options) == 1 and isinstance(options[0], list):
         options = options[0]
-    texts = [str(option).strip() for option in options]
+    texts = ["" if option is None else str(option).strip() for option in options]
+    if len(texts) < 2 or not all(texts):
+        raise BadItemError("wrong-choices", f"its options are {_shown(options)}; allowed: two or more non-empty texts")
     return {"context": context, "choices": [f" {text}" for text in texts], "gold": _option_index(task, answer, texts)}
 
 
+def _prompt(task: BenchmarkTask, record: Mapping[str, Any]) -> str:
+    try:
+        return task.prompt.format_map(record)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        has = ", ".join(map(str, record))
+        raise BadItemError("missing-field", f"its prompt needs {_shown(str(error))}; the item has {has}") from error
+
+
 def _field(record: Any, name: str) -> Any:
+    value = record
     for key in name.split("."):
-        record = record[key]
-    return record
+        if not isinstance(value, dict) or key not in value:
+            raise BadItemError("missing-field", f"it has no field {name!r}; it has {', '.join(map(str, record))}")
+        value = value[key]
+    return value
 
 
 def _option_index(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
-    """The index of the option that the answer refers to."""
+    """The index of the option that the answer refers to. Raises `BadItemError`."""
     text = str(answer).strip()
-    if task.answer_form == "text":
-        return options.index(text)
-    index = int(text) if task.answer_form == "number" else ord(text.upper()) - ord("A")
+    try:
+        if task.answer_form == "text":
+            return options.index(text)
+        index = int(text) if task.answer_form == "number" else ord(text.upper()) - ord("A")
+    except (ValueError, TypeError) as error:
+        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not a {task.answer_form} of an option") from error
     if not 0 <= index < len(options):
-        raise ValueError(f"the answer {answer!r} is not one of the {len(options)} options")
+        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not one of the {len(options)} options")
     return index
 
 
 def _word(answer: Any) -> str:
     word = str(answer).strip()
     if not word.replace("_", "a").isalnum():
-        raise ValueError(f"the answer {answer!r} is not a single word")
+        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not a single word")
     return word
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

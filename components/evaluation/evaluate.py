@@ -14,13 +14,18 @@ from components.artifacts import (
     Conversation,
     Findings,
     Mixture,
+    Omission,
+    Omissions,
+    OmissionTally,
 )
 from components.evaluation import benchmarks, held_out, items, own_tasks, report
 from components.evaluation.baselines import byte_unigram, zlib_9
 from components.evaluation.config import EvaluationConfig
 from components.evaluation.findings import DEFINITIONS, headlines
+from components.evaluation.fitting import fitting
 from components.evaluation.measure import Material, Measured, measure_once
 from components.evaluation.origins import origins
+from components.files import JSON
 from components.ports import Metrics
 from components.tokenizer.chat import ASSISTANT, USER
 from components.tokenizer.token_shards import TokenShardReader
@@ -43,7 +48,7 @@ class EvaluationInputs:
 
 def evaluate(
     config: EvaluationConfig, inputs: EvaluationInputs, *, output: Path, scratch: Path, metrics: Metrics
-) -> dict[str, float]:
+) -> dict[str, JSON]:
     """Measure every checkpoint on the same held-out text and write the report.
 
     Bits per byte, by domain, are defined in `components.generation.bits_per_byte`: the sum of -log2 p over all tokens,
@@ -53,18 +58,21 @@ def evaluate(
     those of `components.evaluation.items`, the public benchmarks of `components.evaluation.benchmarks` and the recipe's own;
     lm-eval runs them.
 
+    An item that does not fit its `BenchmarkTask`, or the context of one of the models, is left out for all models, recorded and
+    shown in the report.
+
     Results of models that an interrupted evaluation had finished are read from `scratch`. Returns aggregates, task scores and
-    repetition ratios by model.
+    repetition ratios by model, and warnings about what was left out.
 
     Raises:
         ArtifactError: an input is incomplete, a domain has no held-out document of at least 1 kB, or curation did not search
             for a benchmark.
-        SourceError: an item of a benchmark does not fit its `BenchmarkTask`.
         ExtensionError: one of the recipe's own tasks fails, or has no valid items.
     """
     mixture = Mixture.read(inputs.corpus)
     shares = dict(sorted((config.domain_shares or mixture.shares).items()))
-    material = _gather(config, inputs, sorted({*shares, *mixture.shares}))
+    tally = OmissionTally()
+    material = _gather(config, inputs, sorted({*shares, *mixture.shares}), tally)
     measured = _measure_models(config, inputs.checkpoints, material, scratch, metrics)
     findings = Findings(
         domain_shares=shares,
@@ -76,9 +84,16 @@ def evaluate(
         samples=tuple(row for model in measured for row in model.samples),
         origins=origins(inputs.corpus),
         definitions={**DEFINITIONS, **material.tasks.meanings},
+        omissions=(*_unread(config, inputs.corpus), *tally.omissions().rows),
     )
     report.write(findings, output)
-    return headlines(findings)
+    return headlines(findings) | Omissions(rows=findings.omissions).figures
+
+
+def _unread(config: EvaluationConfig, corpus: Path) -> list[Omission]:
+    """The items of the evaluated benchmarks that curation could not read."""
+    names = {task.name for task in config.benchmarks}
+    return [row for row in Omissions.read_if_any(corpus).rows if row.unit == "benchmark items" and row.source in names]
 
 
 def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
@@ -86,17 +101,17 @@ def _in_order(checkpoints: Mapping[str, Path]) -> list[str]:
     return sorted(checkpoints, key=lambda name: (_STAGES.index(name) if name in _STAGES else len(_STAGES), name))
 
 
-def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequence[str]) -> Material:
+def _gather(config: EvaluationConfig, inputs: EvaluationInputs, domains: Sequence[str], tally: OmissionTally) -> Material:
     """The documents of these domains, the tasks and the prompts."""
     conversations = Conversation.read(inputs.conversations, VALIDATION)
     prompts = [conversation.messages[0]["content"] for conversation in conversations]
     local = items.build(config, corpus=inputs.corpus, conversations=inputs.conversations, pairs=inputs.pairs, chat=_as_prompt)
+    tasks = local.joined(benchmarks.build(config, inputs.corpus, tally))
+    tasks = tasks.joined(own_tasks.build(config.tasks, config.max_items_per_task, tally))
     return Material(
         documents={domain: held_out.fitting_documents(inputs.corpus, domain, config.max_bytes_per_domain) for domain in domains},
         reader=TokenShardReader.open(inputs.token_shards),
-        tasks=local.joined(benchmarks.build(config, inputs.corpus)).joined(
-            own_tasks.build(config.tasks, config.max_items_per_task)
-        ),
+        tasks=fitting(tasks, inputs.checkpoints.values(), tally),
         shown=list(config.sample_prompts) or prompts[: config.samples],
         repetition=prompts[: config.repetition_prompts],
     )

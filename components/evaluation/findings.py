@@ -20,6 +20,7 @@ DEFINITIONS = {
     "preferred-answer": "Is the preferred answer of a held-out pair more probable than the rejected one?",
     "clean": "Items that curation searched for and found in no document of the sources.",
     "contaminated": "Items of which curation found a run of words in a document of the sources. These documents were refused.",
+    "left_out": "Items that could not be presented to every model. They are left out for all models, and count in no score.",
     "final-word": "Which word ends this line of a held-out document? The word occurs earlier in the text.",
 }
 """The meaning of each figure and task in a sentence. Every report prints them, with those of the recipe's own tasks."""

@@ -17,11 +17,9 @@ from lm_eval import evaluator
 from lm_eval.api.model import LM
 from lm_eval.api.task import ConfigurableTask
 
-from components.evaluation.items import Row, Scoring, Tasks
+from components.evaluation.items import MAX_WORD_TOKENS, Row, Scoring, Tasks
 
 _FIRST_WORD = r"^\s*(\w+)"
-_WORD_TOKENS = 16
-"""Maximum tokens generated for one word; enough for words of a few dozen bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def _completion_task(name: str, rows: Sequence[Row], scoring: Scoring | None) ->
             **_common(name, rows),
             "output_type": "generate_until",
             "doc_to_target": "gold",
-            "generation_kwargs": {"until": ["\n"], "max_gen_toks": _WORD_TOKENS, "do_sample": False},
+            "generation_kwargs": {"until": ["\n"], "max_gen_toks": MAX_WORD_TOKENS, "do_sample": False},
             "filter_list": [
                 {
                     "name": "first-word",

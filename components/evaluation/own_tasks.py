@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
 
+from components.artifacts import OmissionCase, OmissionTally
 from components.errors import ExtensionError
+from components.evaluation.benchmarks import UNIT
 from components.evaluation.items import Row, Scoring, Tasks
 from components.extensions import TASK, Extension, failure, load
 
@@ -31,23 +33,37 @@ class EvaluationTask(Protocol):
         ...
 
 
-def build(extensions: Sequence[Extension], max_items: int) -> Tasks:
-    """The first `max_items` items of each task.
+def build(extensions: Sequence[Extension], max_items: int, tally: OmissionTally) -> Tasks:
+    """The first `max_items` valid items of each task; invalid ones are left out and recorded in `tally`.
+
+    At most twice as many items are asked for, so that a task of invalid items that never ends is refused too.
 
     Raises:
         ConfigError: a task cannot be loaded.
-        ExtensionError: a task fails, or has no items or invalid ones.
+        ExtensionError: a task fails, or has no valid items.
     """
     tasks = Tasks(choices={}, completions={})
     for extension in extensions:
-        tasks = tasks.joined(_task(extension, load(extension, TASK), max_items))
+        tasks = tasks.joined(_task(extension, load(extension, TASK), max_items, tally))
     return tasks
 
 
-def _task(extension: Extension, task: Any, max_items: int) -> Tasks:
-    rows = list(islice(_rows(extension, task), max_items))
+def _task(extension: Extension, task: Any, max_items: int, tally: OmissionTally) -> Tasks:
+    rows: list[Row] = []
+    first = ""
+    for number, item in _items(extension, task, 2 * max_items):
+        tally.add(extension.label, UNIT)
+        uri = f"{extension.label}#{number}"
+        try:
+            rows.append({**_row(item), "uri": uri})
+        except (LookupError, TypeError, ValueError) as error:
+            detail = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
+            tally.omit(extension.label, UNIT, "invalid-item", OmissionCase(uri=uri, detail=detail), "evaluation.tasks")
+            first = first or f"; the first item: {detail}"
+        if len(rows) == max_items:
+            break
     if not rows:
-        raise ExtensionError(f"task {extension.code} has no items; it must be {TASK.form}")
+        raise ExtensionError(f"task {extension.code} has no valid items{first}; it must be {TASK.form}")
     kinds = {"choices" in row for row in rows}
     if len(kinds) > 1:
         raise ExtensionError(f"task {extension.code} has items with choices and items without; split it into two tasks")
@@ -65,16 +81,16 @@ def _summary(task: Any) -> str:
     return " ".join((type(task).__doc__ or "").split("\n\n")[0].split())
 
 
-def _rows(extension: Extension, task: EvaluationTask) -> Iterator[Row]:
-    number = 1
+def _items(extension: Extension, task: EvaluationTask, count: int) -> Iterator[tuple[int, Any]]:
+    """The first `count` items, numbered from 1."""
+    number = 0
     try:
-        for item in task.items():
-            yield _row(item)
-            number += 1
+        for number, item in enumerate(islice(task.items(), count), start=1):
+            yield number, item
     except GeneratorExit:
         raise
     except Exception as error:
-        raise failure(extension, TASK, error, f"at item {number}; it must be {TASK.form}") from error
+        raise failure(extension, TASK, error, f"at item {number + 1}; it must be {TASK.form}") from error
 
 
 def _row(item: Mapping[str, Any]) -> Row:

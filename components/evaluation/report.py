@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.artifacts import Findings
+from components.artifacts import Findings, Omissions
 from components.evaluation.findings import DEFINITIONS, share
 from components.evaluation.page import render
 
@@ -65,6 +65,7 @@ def write(findings: Findings, output: Path) -> None:
     for name, schema in _SCHEMAS.items():
         rows = [dataclasses.asdict(row) for row in getattr(findings, name)]
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "metrics" / f"{name}.parquet", compression="zstd")
+    Omissions(rows=findings.omissions).write(output)
     samples = "".join(json.dumps(dataclasses.asdict(sample), ensure_ascii=False) + "\n" for sample in findings.samples)
     (output / "samples.jsonl").write_text(samples, encoding="utf-8")
     findings.write(output)
@@ -79,6 +80,7 @@ def markdown(findings: Findings) -> str:
         _section("Bits per byte on held-out text", DEFINITIONS["bits_per_byte"], bits_table(findings)),
         _section("Tasks", _TASKS, tasks_table(findings)),
         *_benchmark_sections(findings),
+        *([_section("Left out", DEFINITIONS["left_out"], _omissions_table(findings))] if findings.omissions else []),
         _section("Before and after alignment", "On held-out conversations and pairs.", _alignment_table(findings)),
         _section(
             "Repetition", f"{DEFINITIONS['repetition_ratio']} {DEFINITIONS['distinct_answers']}", _repetition_table(findings)
@@ -140,6 +142,14 @@ def _benchmark_sections(findings: Findings) -> list[str]:
     head = ["benchmark", "items", "contaminated", "not searched for", "documents refused"]
     counts = _section("Contamination", f"Contaminated: {DEFINITIONS['contaminated']}", table(head, rows))
     return [*([scores] if findings.benchmarks else []), *([counts] if rows else [])]
+
+
+def _omissions_table(findings: Findings) -> str:
+    rows = [
+        [row.source, row.unit, row.reason, f"{row.count:,} of {row.total:,}", f"{row.share:.1%}", "; ".join(map(str, row.cases))]
+        for row in findings.omissions
+    ]
+    return table(["source", "items", "reason", "left out", "share", "first cases"], rows)
 
 
 def _alignment_table(findings: Findings) -> str:

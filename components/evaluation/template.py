@@ -137,6 +137,17 @@ dd { margin: 0; color: var(--soft); }
 {% endfor %}
 </table></div>
 {% endif %}
+{% if findings.omissions %}
+<h2>Left out</h2>
+<p>{{ definitions.left_out }}</p>
+<div class="card scroll"><table>
+<tr><th>source</th><th>items</th><th>reason</th><th>left out</th><th>share</th><th>first cases</th></tr>
+{% for row in findings.omissions %}
+<tr><td>{{ row.source }}</td><td>{{ row.unit }}</td><td>{{ row.reason }}</td><td>{{ row.count }} of {{ row.total }}</td>
+<td>{{ share(row.share) }}</td><td>{{ row.cases | join("; ") }}</td></tr>
+{% endfor %}
+</table></div>
+{% endif %}
 
 <h2>Before and after alignment</h2>
 <p>On held-out conversations and preference pairs, measured before and after fine-tuning.</p>

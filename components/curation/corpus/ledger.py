@@ -1,6 +1,7 @@
 """The ledger: whether each document is kept, and why not, joined from filters and deduplication for each shard, without texts."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import interim
-from components.artifacts import TRAIN
+from components.artifacts import MAX_CASES, TRAIN
 from components.curation import tables
 from components.curation.duplicates.sketches import TextShard, text_shards
 from components.curation.extraction.extract import ExtractedShard
@@ -52,6 +53,8 @@ class Tally:
     sizes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kept bytes by (group, domain)."""
 
+    cases: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    """URIs of the first removed documents by (source, domain, reason), at most `MAX_CASES`."""
     set_aside: list[dict[str, JSON]] = field(default_factory=list)
     """Rows of `tables.SET_ASIDE`."""
 
@@ -71,10 +74,21 @@ class Tally:
             self.cut[source, domain] += row["cut_sum"]
             self.languages[source, domain, language, reason] += row["bytes_count"]
             self.language_bytes[source, domain, language, reason] += row["bytes_sum"]
+        self._add_cases(table.filter(pc.invert(kept_in(table))))
         kept = table.filter(kept_in(table))
         sizes = pa.table([split_groups(kept["group"]), kept["domain"], kept["bytes"]], names=["group", "domain", "bytes"])
         for row in sizes.group_by(["group", "domain"]).aggregate([("bytes", "sum")]).to_pylist():
             self.sizes[row["group"], row["domain"]] += row["bytes_sum"]
+
+    def _add_cases(self, removed: pa.Table) -> None:
+        listed = removed.group_by(["source", "domain", "reason"], use_threads=False).aggregate([("uri", "list")])
+        firsts = pc.list_slice(listed["uri_list"], 0, MAX_CASES).to_pylist()
+        for row, uris in zip(listed.select(["source", "domain", "reason"]).to_pylist(), firsts, strict=True):
+            self.add_cases((row["source"], row["domain"], row["reason"]), uris)
+
+    def add_cases(self, key: tuple[str, str, str], uris: Sequence[str]) -> None:
+        """Keep the first URIs by file and position, so that the order of the shards does not matter."""
+        self.cases[key] = sorted({*self.cases.get(key, ()), *uris}, key=_position)[:MAX_CASES]
 
     def sizes_by_group(self) -> dict[str, dict[str, int]]:
         """Kept bytes by group and domain."""
@@ -161,10 +175,19 @@ class Tally:
         }
 
 
+def _position(uri: str) -> tuple[str, int, str]:
+    """The file of a document, and its position in the file."""
+    file, _, rest = uri.partition("#")
+    number = re.match(r"L?(\d+)", rest)
+    return file, int(number[1]) if number else 0, rest
+
+
 def added(first: Tally, second: Tally) -> Tally:
     """Add `second` to `first` in place and return `first`."""
     for counter, other in zip(first.counters(), second.counters(), strict=True):
         counter.update(other)
+    for key, uris in second.cases.items():
+        first.add_cases(key, uris)
     return first
 
 

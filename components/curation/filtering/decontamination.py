@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.artifacts import OmissionTally
 from components.curation import tables
 from components.curation.filtering.config import FilteringConfig
 from components.curation.reading.benchmarks import Item, items_of
@@ -95,13 +96,15 @@ class Index:
         return Hit(row.benchmark, row.file, row.item, shared, shared / row.grams)
 
 
-def write_index(config: FilteringConfig, directory: Path) -> pa.Table:
+def write_index(config: FilteringConfig, directory: Path, tally: OmissionTally | None = None) -> pa.Table:
     """Write the index of all benchmarks to `directory`, and return their items as `tables.BENCHMARKS`.
 
+    Items that cannot be read are recorded in `tally`.
+
     Raises:
-        SourceError: a benchmark has no readable file, or one of its files cannot be read.
+        SourceError: a benchmark has no readable file or no usable item, or one of its files cannot be read to its end.
     """
-    items = [item for benchmark in config.benchmarks for item in items_of(benchmark, directory)]
+    items = [item for benchmark in config.benchmarks for item in items_of(benchmark, directory, tally)]
     grams = [_grams(item, config.benchmark_gram) for item in items]
     owners = np.repeat(np.arange(len(items)), [len(own) for own in grams])
     keys = np.concatenate([*grams, np.zeros(0, dtype=np.uint64)])

@@ -67,6 +67,7 @@ def corpus(tmp_path: Path) -> Path:
     precision = {"removals": 1, "sampled": 1, "similar": 1, "precision": 1.0, "low": 1.0, "high": 1.0}
     write(artifact, "precision", [{"reason": "near-duplicate", **precision}])
     Mixture(shares={"code": 0.5, "prose": 0.5}, epoch_limits={"code": 4.0, "prose": 4.0}).write(artifact)
+    omit(artifact, "quiz", "benchmark items")
     return artifact
 
 

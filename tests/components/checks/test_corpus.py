@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.artifacts import Mixture, encoded
+from components.artifacts import Mixture, Omissions, encoded
 from components.checks.corpus import check
 from components.checks.limits import CorpusLimits
 from components.curation.duplicates.audit import interval
 from components.errors import ConfigError
+from tests.components.checks.conftest import mostly_omitted
 
 LIMITS = CorpusLimits(min_validation_documents=5, min_cluster_documents=2)
 
@@ -64,6 +65,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "precision",
         lambda t: t.assign(low=0.95, precision=0.99),
     ),
+    "left out: at most 50 % of a source is left out (checks.corpus.max_omitted_share)": (Omissions.NAME, mostly_omitted),
     "quality: has rows": ("quality", lambda t: t.iloc[:0]),
     "quality: refused_share is between 0 and 0.3": ("quality", lambda t: t.assign(refused_documents=20)),
     "quality: refused_bytes_share is between 0 and 1": ("quality", lambda t: t.assign(refused_bytes=60_000)),

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Contamination
+from components.artifacts import Contamination, OmissionTally
 from components.curation import FilteringConfig
 from components.curation.config import Benchmark, CurationConfig, Source
 from components.curation.curate import curate
-from components.errors import ArtifactError, ConfigError, MissingArtifact, SourceError
+from components.errors import ArtifactError, ConfigError, MissingArtifact
 from components.evaluation import benchmarks
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
 from components.evaluation.items import Tasks
@@ -40,9 +40,12 @@ def corpus(directory: Path, records: list[dict[str, Any]], *, held: tuple[int, .
     return directory
 
 
-def built(task: BenchmarkTask, directory: Path, **changes: Any) -> list[dict[str, Any]]:
-    tasks = benchmarks.build(EvaluationConfig(benchmarks=(task,), **changes), directory)
-    return {**tasks.choices, **tasks.completions}[task.name]
+def built(task: BenchmarkTask, directory: Path, tally: OmissionTally | None = None, **changes: Any) -> list[dict[str, Any]]:
+    """The items of a task, without saying where they come from."""
+    tasks = benchmarks.build(EvaluationConfig(benchmarks=(task,), **changes), directory, tally or OmissionTally())
+    rows = {**tasks.choices, **tasks.completions}.get(task.name, [])
+    assert all("#" in row.pop("uri") for row in rows)
+    return rows
 
 
 def test_an_item_becomes_a_prompt_with_options_and_the_place_of_the_right_one(tmp_path: Path) -> None:
@@ -75,8 +78,9 @@ def test_without_options_the_model_writes_a_word(tmp_path: Path) -> None:
     task = BenchmarkTask(name="quiz", prompt="{text}", answer="word")
     directory = corpus(tmp_path, [{"text": "a b", "word": " c"}])
     assert built(task, directory) == [{"context": "a b", "gold": "c", "chance": 0.0, "clean": True}]
-    with pytest.raises(SourceError, match="'two words' is not a single word"):
-        built(task, corpus(tmp_path, [{"text": "a", "word": "two words"}]))
+    tally = OmissionTally()
+    assert built(task, corpus(tmp_path, [{"text": "a", "word": "two words"}]), tally) == []
+    assert tally.omissions().rows[0].cases[0].detail == "the answer 'two words' is not a single word"
 
 
 def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
@@ -86,14 +90,38 @@ def test_fewer_items_are_drawn_by_the_seed(tmp_path: Path) -> None:
     assert len({tuple(contexts) for contexts in drawn}) > 1
 
 
-@pytest.mark.parametrize(
-    ("record", "said"), [({"question": "x"}, "KeyError"), ({**RECORDS[0], "place": 2}, "not one of the 2 options")]
-)
-def test_an_item_that_cannot_be_asked_is_named_with_its_fields(tmp_path: Path, record: Any, said: str) -> None:
-    with pytest.raises(
-        SourceError, match=rf"benchmark quiz: item 0 of test\.jsonl does not fit its BenchmarkTask \(.*{said}.*its fields: "
-    ):
-        built(QUIZ, corpus(tmp_path, [record]))
+BAD = [
+    ({"question": "x"}, "missing-field", "it has no field 'place'; it has question"),
+    ({"right": "a", "wrong": "b", "place": 0}, "missing-field", "its prompt needs \"'question'\""),
+    ({**RECORDS[0], "place": 2}, "wrong-answer", "the answer 2 is not one of the 2 options"),
+    ({**RECORDS[0], "place": -1}, "wrong-answer", "the answer -1 is not one of"),
+    ({**RECORDS[0], "place": "zero"}, "wrong-answer", "the answer 'zero' is not a number of an option"),
+    ({**RECORDS[0], "place": None}, "wrong-answer", "the answer None"),
+    ({**RECORDS[0], "right": " "}, "wrong-choices", "two or more non-empty texts"),
+    ({**RECORDS[0], "right": None}, "wrong-choices", "two or more non-empty texts"),
+    (["a list"], "wrong-type", "the item is list, not an object"),
+]
+
+
+@pytest.mark.parametrize(("record", "reason", "said"), BAD)
+def test_an_item_that_cannot_be_asked_costs_itself_and_is_named(tmp_path: Path, record: Any, reason: str, said: str) -> None:
+    tally = OmissionTally()
+    assert len(built(QUIZ, corpus(tmp_path, [*RECORDS, record]), tally)) == 5
+    (row,) = tally.omissions().rows
+    assert (row.source, row.unit, row.reason, row.count, row.total) == ("quiz", "items", reason, 1, 6)
+    assert row.cases[0].uri == "test.jsonl#6"
+    assert said in row.cases[0].detail
+
+
+def test_bad_items_take_no_one_elses_place_among_those_that_are_drawn(tmp_path: Path) -> None:
+    records = [*RECORDS, *(record for record, _, _ in BAD)]
+    assert len(built(QUIZ, corpus(tmp_path, records), max_items_per_task=5)) == 5
+
+
+def test_a_benchmark_of_bad_items_alone_is_no_task(tmp_path: Path) -> None:
+    tally = OmissionTally()
+    assert built(QUIZ, corpus(tmp_path, [record for record, _, _ in BAD]), tally) == []
+    assert tally.omissions().figures["left_out"] == len(BAD)
 
 
 def test_a_benchmark_that_was_not_searched_for_is_refused(tmp_path: Path) -> None:

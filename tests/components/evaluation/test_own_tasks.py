@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lm_eval.api.instance import Instance
 
+from components.artifacts import OmissionTally
 from components.errors import ConfigError, ExtensionError
 from components.evaluation import harness, own_tasks
 from components.evaluation.config import BenchmarkTask, EvaluationConfig
@@ -71,7 +72,7 @@ class Counting(Scripted):
 
 
 def test_choices_are_scored_by_log_likelihood_words_by_the_first_and_others_by_the_task(task: Callable[..., Extension]) -> None:
-    tasks = own_tasks.build([task(CHOICES, numbers=3), task(WORDS), task(SCORED)], max_items=10)
+    tasks = own_tasks.build([task(CHOICES, numbers=3), task(WORDS), task(SCORED)], max_items=10, tally=OmissionTally())
     model = Counting(lambda option: 0.0 if "right" in option else -50.0, " Paris 1 2\n")
     scores = {(score.task, score.metric): (score.value, score.items, score.chance) for score in harness.run(model, tasks)}
     assert scores == {
@@ -85,11 +86,11 @@ def test_choices_are_scored_by_log_likelihood_words_by_the_first_and_others_by_t
 
 def test_no_more_items_are_taken_than_the_config_allows(task: Callable[..., Extension]) -> None:
     endless = "import itertools\n\n\n" + CHOICES.replace("range(1, self.numbers + 1)", "itertools.count(1)")
-    assert len(own_tasks.build([task(endless)], max_items=7).choices["doubling"]) == 7
+    assert len(own_tasks.build([task(endless)], max_items=7, tally=OmissionTally()).choices["doubling"]) == 7
 
 
 def test_reports_say_what_a_task_is_in_its_own_words(task: Callable[..., Extension]) -> None:
-    meanings = own_tasks.build([task(CHOICES), task(WORDS), task(SCORED)], max_items=2).meanings
+    meanings = own_tasks.build([task(CHOICES), task(WORDS), task(SCORED)], max_items=2, tally=OmissionTally()).meanings
     assert meanings["doubling"] == "Which is twice a number?"
     assert meanings["capitals"] == "The recipe's own task tasks.py:Capitals."
     assert meanings["sorting"] == "Are numbers sorted?"
@@ -103,23 +104,40 @@ CHOICE = '{"context": "a", "choices": ["b", "c"], "gold": 1}'
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ("[]", r"task tasks\.py:Own has no items; it must be a class with a method items\(self\)"),
+        ("[]", r"task tasks\.py:Own has no valid items; it must be a class with a method items\(self\)"),
         (f"[{ITEM}, {CHOICE}]", "has items with choices and items without; split it into two tasks"),
-        (f"[{ITEM}, 1 / 0]", r"tasks\.py:3: ZeroDivisionError: division by zero; at item 1"),
-        ('[{"context": "a"}]', "KeyError: 'gold'; at item 1; it must be a class"),
-        (f'[{ITEM}, {{"context": "", "gold": "b"}}]', "context is ''; allowed: a non-empty text; at item 2"),
-        ('[{"context": "a", "gold": 1}]', "gold is 1; allowed: the correct word or, with choices, the index"),
-        ('[{"context": "a", "choices": ["b"], "gold": 0}]', r"choices are \['b'\]; allowed: two or more non-empty texts"),
-        ('[{"context": "a", "choices": ["b", "c"], "gold": 2}]', "gold is 2; allowed: the index of the correct one of 2 choices"),
-        ('[{"context": "a", "choices": ["b", "c"], "gold": "c"}]', "gold is 'c'; allowed: the index"),
+        ("[1 / 0]", r"tasks\.py:3: ZeroDivisionError: division by zero; at item 1"),
+        ('[{"context": "a"}]', "no valid items; the first item: KeyError: 'gold'; it must be a class"),
         ("None", "TypeError: 'NoneType' object is not iterable; at item 1"),
+        ("__import__('itertools').repeat({})", "has no valid items; the first item: KeyError: 'context'"),
     ],
 )
-def test_items_that_cannot_be_asked_are_refused_with_their_number(
-    task: Callable[..., Extension], items: str, message: str
-) -> None:
+def test_a_task_that_fails_or_has_no_item_to_ask_is_refused(task: Callable[..., Extension], items: str, message: str) -> None:
     with pytest.raises(ExtensionError, match=message):
-        own_tasks.build([task(f"class Own:\n    def items(self):\n        return {items}\n")], max_items=10)
+        own_tasks.build([task(f"class Own:\n    def items(self):\n        return {items}\n")], 10, OmissionTally())
+
+
+@pytest.mark.parametrize(
+    ("item", "detail"),
+    [
+        ('{"context": "a"}', "KeyError: 'gold'"),
+        ('{"context": "", "gold": "b"}', "context is ''; allowed: a non-empty text"),
+        ('{"context": "a", "gold": 1}', "gold is 1; allowed: the correct word or, with choices, the index"),
+        ('{"context": "a", "choices": ["b"], "gold": 0}', "choices are ['b']; allowed: two or more non-empty texts"),
+        ('{"context": "a", "choices": ["b", "c"], "gold": 2}', "gold is 2; allowed: the index of the correct one of 2 choices"),
+        ('{"context": "a", "choices": 3, "gold": 2}', "not iterable"),
+        ('{"context": "a", "gold": "b", "chance": "high"}', "could not convert"),
+        ("None", "not subscriptable"),
+    ],
+)
+def test_an_item_that_cannot_be_asked_costs_itself_and_is_named(task: Callable[..., Extension], item: str, detail: str) -> None:
+    tally = OmissionTally()
+    own = task(f"class Own:\n    def items(self):\n        return [{ITEM}, {item}, {ITEM}]\n")
+    assert [row["uri"] for row in own_tasks.build([own], 10, tally).completions["own"]] == ["own#1", "own#3"]
+    (row,) = tally.omissions().rows
+    assert (row.source, row.unit, row.count, row.total, row.setting) == ("own", "items", 1, 3, "evaluation.tasks")
+    assert row.cases[0].uri == "own#2"
+    assert detail in row.cases[0].detail
 
 
 @pytest.mark.parametrize(
@@ -129,7 +147,7 @@ def test_a_score_that_fails_or_is_none_ends_the_evaluation_with_the_answer(
     task: Callable[..., Extension], score: str, message: str
 ) -> None:
     text = SCORED.replace('1.0 if answer.split() == item["gold"].split() else 0.25', score)
-    tasks = own_tasks.build([task(text)], max_items=10)
+    tasks = own_tasks.build([task(text)], max_items=10, tally=OmissionTally())
     with pytest.raises(ExtensionError, match=message):
         harness.run(Counting(lambda _: 0.0, " x"), tasks)
 
@@ -143,14 +161,14 @@ def test_two_tasks_need_two_names(task: Callable[..., Extension]) -> None:
 
 
 def test_a_task_of_held_out_text_keeps_its_name(task: Callable[..., Extension]) -> None:
-    built = own_tasks.build([task(CHOICES)], max_items=2)
+    built = own_tasks.build([task(CHOICES)], max_items=2, tally=OmissionTally())
     with pytest.raises(ConfigError, match="name doubling, which is the name of another task"):
         built.joined(built)
 
 
 def test_what_json_says_of_a_task_is_plain(task: Callable[..., Extension]) -> None:
-    assert json.loads(json.dumps(own_tasks.build([task(CHOICES)], max_items=1).choices)) == {
-        "doubling": [{"context": "Twice 1 is", "choices": [" 2 right", " 1"], "gold": 0}]
+    assert json.loads(json.dumps(own_tasks.build([task(CHOICES)], max_items=1, tally=OmissionTally()).choices)) == {
+        "doubling": [{"context": "Twice 1 is", "choices": [" 2 right", " 1"], "gold": 0, "uri": "doubling#1"}]
     }
 
 

@@ -6,9 +6,10 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Change
+from components.artifacts import Change, Findings, Omission, OmissionCase, Omissions
 from components.errors import ArtifactError
 from components.evaluation import report
+from components.evaluation.findings import DEFINITIONS
 from tests.components.evaluation.conftest import BITS, NASTY, findings
 
 
@@ -28,6 +29,22 @@ def test_the_metrics_tables_hold_one_row_for_each_figure(written):
     ]
     assert tables["contamination"].column_names == ["benchmark", "items", "contaminated", "not_searched", "documents"]
     assert tables["alignment"].column_names == ["measure", "kind", "before", "after", "after_low", "after_high"]
+
+
+def test_what_was_left_out_is_in_the_report_the_page_and_the_record(tmp_path):
+    case = OmissionCase(uri="quiz.jsonl#7", detail="the answer <9> is not one of the 4 options")
+    row = Omission(source="quiz", unit="items", reason="wrong-answer", count=30, total=1200, cases=(case,))
+    report.write(dataclasses.replace(findings(), omissions=(row,), definitions=DEFINITIONS), tmp_path)
+    assert "| quiz | items | wrong-answer | 30 of 1,200 | 2.5% | quiz.jsonl#7: " in (tmp_path / "report.md").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Left out</h2>" in page
+    assert "quiz.jsonl#7: the answer &lt;9&gt; is not one of the 4 options" in page
+    assert Omissions.read(tmp_path).rows == Findings.read(tmp_path).omissions == (row,)
+
+
+def test_a_report_that_left_out_nothing_does_not_say_so(written):
+    assert "Left out" not in (written / "report.md").read_text()
+    assert Omissions.read(written).rows == ()
 
 
 def test_the_markdown_has_the_figures_and_escapes_bars(written):
@@ -59,7 +76,7 @@ def test_equal_findings_give_equal_bytes(written, tmp_path_factory):
     again = tmp_path_factory.mktemp("again")
     report.write(findings(), again)
     names = sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert len(names) == 8
+    assert len(names) == 9
     assert all((again / name).read_bytes() == (written / name).read_bytes() for name in names)
 
 

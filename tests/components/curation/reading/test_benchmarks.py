@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.artifacts import OmissionTally
 from components.curation import Benchmark
 from components.curation.reading import benchmarks
 from components.curation.reading.benchmarks import files_of, items_of
@@ -21,7 +22,7 @@ def test_every_form_of_file_gives_its_items(tmp_path: Path) -> None:
     items = list(items_of(Benchmark(name="all", uri=str(tmp_path)), tmp_path))
     assert [(item.file, item.number, item.text) for item in items] == [
         ("a.jsonl.gz", 0, "one"),
-        ("a.jsonl.gz", 1, "two"),
+        ("a.jsonl.gz", 2, "two"),
         ("b.json", 0, "three\nfour"),
         ("c.csv", 0, "five, six\nA"),
     ]
@@ -31,7 +32,7 @@ def test_every_form_of_file_gives_its_items(tmp_path: Path) -> None:
 
 def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{broken\n")
-    with pytest.raises(SourceError, match=r"benchmark maths: .*a\.jsonl cannot be read"):
+    with pytest.raises(SourceError, match=r"benchmark maths: no usable item; the first is a\.jsonl#1: invalid JSON"):
         list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
     (tmp_path / "a.jsonl").unlink()
     with pytest.raises(SourceError, match=r"benchmark maths: no readable file at .*; allowed: \.jsonl, \.json"):
@@ -39,30 +40,45 @@ def test_a_benchmark_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "fields", "position"),
+    ("name", "data", "position"),
     [
-        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", (), r"after 1 complete items \(Error: field larger"),
-        (
-            "a.json",
-            b'["one", "two"]',
-            ("q",),
-            r"after 0 complete items \(TypeError: an item is str; Benchmark\.fields needs an object with q",
-        ),
-        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n', ("q",), r"after 1 complete items \(KeyError: 'q'"),
-        ("a.json", b"[" * 100_000, (), r"after 0 complete items \(RecursionError"),
-        ("a.jsonl", b'"one"\n' + b"[" * 9_000 + b"]" * 9_000, (), r"after 1 complete items \(RecursionError"),
-        ("a.jsonl", b'{"q": "\\ud83d"}\n', (), r"after 0 complete items \(UnicodeEncodeError"),
-        ("a.jsonl.zst", b"no zstandard", (), r"after 0 complete items \(ZstdError"),
-        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, (), r"after 0 complete items \("),
-        ("a.parquet", b"PAR1", (), r"after 0 complete items \(ArrowInvalid"),
+        ("a.csv", b"q\none\n" + b"x" * 200_000 + b"\n", r"after 1 items \(Error: field larger"),
+        ("a.json", b"[" * 100_000, r"after 0 items \(RecursionError"),
+        ("a.jsonl.zst", b"no zstandard", r"after 0 items \(ZstdError"),
+        ("a.jsonl.gz", gzip.compress(b'"one"\n' * 99, mtime=0)[:-12] + b"x" * 12, r"after 0 items \("),
+        ("a.parquet", b"PAR1", r"after 0 items \(ArrowInvalid"),
     ],
 )
-def test_a_damaged_benchmark_is_named_with_its_position(
-    tmp_path: Path, name: str, data: bytes, fields: tuple[str, ...], position: str
-) -> None:
+def test_a_damaged_benchmark_is_named_with_its_position(tmp_path: Path, name: str, data: bytes, position: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(SourceError, match=rf"benchmark maths: .*/{re.escape(name)} cannot be read {position}"):
-        list(items_of(Benchmark(name="maths", uri=str(tmp_path), fields=fields), tmp_path))
+        list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason", "number"),
+    [
+        ("a.jsonl", b'{"q": "one"}\n{"p": "two"}\n{"q": "three"}\n', "missing-field", 2),
+        ("a.jsonl", b'{"q": "one"}\n\n{broken\n{"q": "three"}\n', "invalid-json", 3),
+        ("a.jsonl", b'{"q": "one"}\r\n' + b"[" * 100_000 + b'\r\n{"q": "three"}', "invalid-json", 2),
+        ("a.jsonl", b'\xef\xbb\xbf{"q": "one"}\r{"q": "\xff"}\r{"q": "three"}', "invalid-text", 2),
+        ("a.jsonl", b'{"q": "one"}\n{"q": "\\ud83d"}\n{"q": "three"}\n', "invalid-text", 2),
+        ("a.json", b'[{"q": "one"}, "two", {"q": "three"}]', "wrong-type", 2),
+        ("a.csv", b"q,a\none,1\ntwo\nthree,3\n", "wrong-columns", 2),
+        ("a.csv", b"q,a\none,1\ntwo,2,3\nthree,3\n", "wrong-columns", 2),
+        ("a.csv", b"q,a\r\none,1\r\n\xff,2\r\nthree,3\r\n", "invalid-text", 2),
+    ],
+)
+def test_an_item_that_cannot_be_read_costs_itself_and_is_named(
+    tmp_path: Path, name: str, data: bytes, reason: str, number: int
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    tally = OmissionTally()
+    items = list(items_of(Benchmark(name="maths", uri=str(tmp_path), fields=("q",)), tmp_path, tally))
+    assert [item.text for item in items] == ["one", "three"]
+    (row,) = tally.omissions().rows
+    assert (row.source, row.unit, row.reason, row.count, row.total) == ("maths", "benchmark items", reason, 1, 3)
+    assert row.cases[0].uri == f"{name}#{number}"
 
 
 def test_files_of_other_kinds_are_no_files_of_a_benchmark(tmp_path: Path) -> None:
@@ -85,5 +101,5 @@ def test_an_item_keeps_the_whole_record_also_where_fields_are_named(tmp_path: Pa
 def test_a_file_that_is_too_large_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmarks, "MAX_FILE_BYTES", 8)
     (tmp_path / "a.jsonl").write_text('"123456789"\n')
-    with pytest.raises(SourceError, match=r"a\.jsonl cannot be read after 0 complete items \(ValueError: more than 8 bytes\)"):
+    with pytest.raises(SourceError, match=r"a\.jsonl cannot be read after 0 items \(ValueError: more than 8 bytes\)"):
         list(items_of(Benchmark(name="maths", uri=str(tmp_path)), tmp_path))
