@@ -16,7 +16,7 @@ ELSEWHERE = {
     "longrun run recipes/own.py": "end_to_end/test_own_code.py::test_the_page_s_task_is_in_report_and_card_of_a_model",
     "longrun run * --from latest --at 80%": f"{_CHAIN}::test_a_branch_goes_on_from_another_runs_first_stage_and_says_so",
     "longrun run * --set pretraining.start=*": f"{_CHAIN}::test_pretraining_starts_with_a_model_that_is_there_and_its_tokenizer",
-    "longrun generate smoke *": f"{_CHAIN}::test_the_registered_model_answers",
+    "longrun generate smoke*": f"{_CHAIN}::test_the_registered_model_answers",
     "longrun verify smoke": f"{_CHAIN}::test_verify_finds_nothing_and_after_a_flipped_byte_names_the_file",
     "longrun gc": f"{_CHAIN}::test_gc_deletes_only_what_no_registered_model_needs",
     "longrun run* --artifact-root s3://*": "end_to_end/test_remote_record.py::"

@@ -35,13 +35,15 @@ def any_home(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     return Settings(home=tmp_path / "home", artifact_root=root)
 
 
-def published(settings: Settings, step: str, directory: Path, config: Mapping[str, Any] | None = None) -> Artifact:
+def published(
+    settings: Settings, step: str, directory: Path, config: Mapping[str, Any] | None = None, kind: str = "Corpus"
+) -> Artifact:
     """The files of a directory as the artifact of a step, made in the home, or where a bucket keeps artifacts in another home."""
     home = settings.home if settings.artifact_root == HERE else settings.home.with_name("other")
     store = store_at(settings.artifact_root, home)
     with store.writing(step) as output:
         shutil.copytree(directory, output, dirs_exist_ok=True)
-        return store.publish(output, replace(manifest_of(output, step=step), config=config or {}))
+        return store.publish(output, replace(manifest_of(output, step=step), config=config or {}, kind=kind))
 
 
 @pytest.fixture

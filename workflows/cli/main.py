@@ -54,7 +54,14 @@ def options(
 
 
 def _message(error: BaseException) -> str:
-    """The error in one line; of several problems, a line for each."""
+    """The error in one line; of several problems, a line for each. Commands in it call longrun as this process was called."""
+    from workflows.commands.hints import as_called, program
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    return as_called(_reason(error), commands, program())
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted; run the same command again to continue"
     if isinstance(error, PreflightError):

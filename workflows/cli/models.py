@@ -14,15 +14,19 @@ PANEL = Panel("Models")
 def models(profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
     """List the registered models."""
     from workflows.commands.columns import in_columns
+    from workflows.commands.hints import pasted
     from workflows.commands.models import list_models
 
-    rows = list_models(settings_of(home, profile=profile, services=(TRACKING,)))
+    chosen = settings_of(home, profile=profile, services=(TRACKING,))
+    rows = list_models(chosen)
     lines = in_columns([(r["model"], ", ".join(r["aliases"]), r["digest"][:12], r["place"]) for r in rows], (20, 14))
-    print_result(rows, as_json, lines or ["this home has no registered models yet; make one with: longrun run"])
+    print_result(rows, as_json, lines or [f"this home has no registered models yet; make one with: {pasted(chosen, 'run')}"])
 
 
 @PANEL.command(
-    'longrun generate smoke "What does os.path.join do?"', 'longrun generate smoke@champion "def parse_args(" --raw --seed 1'
+    'longrun generate smoke "What does os.path.join do?"',
+    'longrun generate smoke@champion "def parse_args(" --raw --seed 1',
+    'longrun generate latest:base "class Config:" --raw --temperature 0.7',
 )
 def generate(
     model: ModelName,
@@ -37,7 +41,7 @@ def generate(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Generate text with a registered model."""
+    """Generate text with a model: a registered one, that of a run's step, or a directory."""
     from workflows.commands.generate import Prompt, answer
 
     request = Prompt(text=prompt, raw=raw, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
@@ -45,7 +49,7 @@ def generate(
     print_result({"model": model, "prompt": prompt, "text": text}, as_json, [text])
 
 
-@PANEL.command("longrun lineage smoke", "longrun lineage smoke/1 --json")
+@PANEL.command("longrun lineage smoke", "longrun lineage smoke/1 --json", "longrun lineage latest:sft")
 def lineage(model: ModelName, profile: OutsideProfile = "", home: Home = None, as_json: Json = False) -> None:
     """Print what a model was made from: every artifact, down to the raw files."""
     from workflows.commands.models import lineage_lines, model_lineage

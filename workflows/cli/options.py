@@ -31,7 +31,12 @@ RunName = Annotated[
     ),
 ]
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="Registered model: NAME (its newest version), NAME/VERSION or NAME@ALIAS.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="Registered model: NAME (its newest version), NAME/VERSION or NAME@ALIAS. The model after a step: RUN:STEP or "
+        "NAME:STEP, such as latest:base or smoke:sft. Or the URI of an artifact, or a directory.",
+    ),
 ]
 Set = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""Terminal output of a run: one line per step, progress with rate and remaining time, and a summary table at the end."""
+"""Terminal output of a run: one line per step, progress with rate and remaining time, and the total at the end."""
 
 import os
 import sys
@@ -9,12 +9,8 @@ from typing import Any, TextIO
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from infra.settings import Settings
-from infra.urls import HERE
-from workflows.commands.runs import home_option
-from workflows.steps.journal import DONE, Event
+from workflows.steps.journal import Event
 
 _QUIET_SECONDS = 15.0
 """Minimum seconds between two progress lines if the output is not a terminal."""
@@ -22,8 +18,14 @@ _QUIET_SECONDS = 15.0
 _SHOWN_FIGURES = 4
 """Maximum number of figures shown per step."""
 
+_SHOWN_STEPS = 4
+"""Maximum number of steps whose share of the time is shown at the end."""
+
+_MIN_SHARE = 0.01
+"""Minimum share of the time with which a step is shown at the end."""
+
 _WIDTH_OF_FILES = 160
-"""Width of the summary table in characters if the output is not a terminal."""
+"""Width of a line in characters if the output is not a terminal."""
 
 
 def steady_console(stream: TextIO | None = None) -> Console:
@@ -123,17 +125,15 @@ def _notes(figures: Mapping[str, Any]) -> str:
     return warnings + "".join(f"\n            note: {escape(note)}" for note in figures.get("notes", ()))
 
 
-def summary(events: Sequence[Event], wall_seconds: float) -> Table:
-    """The summary table: each step, whether it was made or cached, its time and its first figures; then the total time."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, justify in (("step", "left"), ("", "left"), ("time", "right"), ("figures", "left")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for event in events:
-        if event["event"] in DONE:
-            spent = _seconds(event["seconds"]) if "seconds" in event else ""
-            table.add_row(event["step"], event["event"], spent, headline(event["figures"]))
-    table.add_row("total", "", _seconds(wall_seconds), "")
-    return table
+def totals(events: Sequence[Event], wall_seconds: float) -> str:
+    """How many steps were made and reused in which time, and the shares of the longest ones, in one line."""
+    kinds = [event["event"] for event in events]
+    made = sorted((event for event in events if event["event"] == "made"), key=lambda event: event["seconds"], reverse=True)
+    shares = [(event["step"], event["seconds"] / wall_seconds) for event in made[:_SHOWN_STEPS]]
+    longest = ", ".join(f"{step} {share:.0%}" for step, share in shares if share >= _MIN_SHARE)
+    done = kinds.count("made") + kinds.count("cached")
+    counts = f"{len(made)} of {done} steps made, the others cached, in {_seconds(wall_seconds)}"
+    return f"{counts}: {longest}" if longest else counts
 
 
 def orchestration_share(events: Sequence[Event], wall_seconds: float) -> float:
@@ -157,20 +157,3 @@ def _count(value: float | str) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-
-
-def next_commands(events: Sequence[Event], settings: Settings) -> list[str]:
-    """The commands to try after a run: about the registered model if there is one, its logs, and the MLflow UI."""
-    registered = [event["model"] for event in events if event["event"] == "registered"]
-    home = home_option(settings)
-    about = [
-        command
-        for model in registered[-1:]
-        for command in (
-            f'  longrun generate {model} "def parse_args(" --raw{home}',
-            f"  longrun lineage {model}{home}",
-            f"  longrun verify {model}{home}",
-        )
-    ]
-    ui = f"  {settings.mlflow_uri}" if settings.mlflow_uri != HERE else f"  mlflow ui --backend-store-uri {settings.tracking_uri}"
-    return ["next:", *about, f"  longrun report latest{home}", f"  longrun logs latest{home}", ui]

@@ -1,9 +1,14 @@
-"""`longrun generate`: generate text with a registered model."""
+"""`longrun generate`: generate text with a model."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
+from components.model.configuration import MODEL
+from components.tokenizer.imported import import_tokenizer
+from components.tokenizer.special_tokens import SpecialTokens
 from infra.settings import Settings
-from workflows.commands.models import resolved
+from workflows.commands.models import find_model
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,15 +27,23 @@ class Prompt:
 
 
 def answer(settings: Settings, model: str, prompt: Prompt) -> str:
-    """The answer of a registered model to a prompt; if the prompt is raw, its text followed by the continuation."""
-    files = ("*.safetensors", "*config.json", "tokenizer.json", "special_tokens.json")
-    directory = settings.store.local(resolved(settings, model).artifact, only=files)
+    """The answer of a model to a prompt; if the prompt is raw, its text followed by the continuation."""
+    directory = find_model(settings, model).directory(MODEL)
+    if (directory / SpecialTokens.NAME).is_file():
+        return _answer(directory, directory, prompt)
+    # a model that longrun did not make
+    with tempfile.TemporaryDirectory() as folder:
+        import_tokenizer(directory, Path(folder))
+        return _answer(directory, Path(folder), prompt)
+
+
+def _answer(directory: Path, tokenizer_directory: Path, prompt: Prompt) -> str:
     from components.generation.sampling import generate
     from components.model.huggingface import load
     from components.tokenizer.chat import encode_prompt
     from components.tokenizer.text_tokenizer import TextTokenizer
 
-    tokenizer = TextTokenizer.load(directory)
+    tokenizer = TextTokenizer.load(tokenizer_directory)
     turn = [{"role": "user", "content": prompt.text}]
     ids = [tokenizer.bos_id, *tokenizer.encode(prompt.text)] if prompt.raw else encode_prompt(tokenizer, turn)
     (tokens,) = generate(

@@ -1,4 +1,4 @@
-"""`longrun run` in a terminal: run a recipe with live output, then print a summary table and the next commands."""
+"""`longrun run` in a terminal: run a recipe with live output, then print the total and the next commands."""
 
 import time
 
@@ -6,7 +6,8 @@ import psutil
 
 from infra.settings import Settings
 from infra.urls import HERE
-from workflows.commands.display import Display, next_commands, orchestration_share, steady_console, summary
+from workflows.commands.display import Display, orchestration_share, steady_console, totals
+from workflows.commands.hints import next_commands
 from workflows.recipe import Recipe
 from workflows.running import run_recipe
 from workflows.steps.journal import listening
@@ -14,7 +15,7 @@ from workflows.steps.run import RunOptions
 
 
 def run_and_show(recipe: Recipe, settings: Settings, options: RunOptions) -> None:
-    """Run `recipe`, print each step as it happens, then a summary table and the commands to try next."""
+    """Run `recipe`, print each step as it happens, then the total and the commands to try next."""
     console = steady_console()
     console.print(f"[bold]longrun[/] recipe {recipe.name}: {recipe.description}")
     console.print(f"  home {settings.home}")
@@ -28,11 +29,11 @@ def run_and_show(recipe: Recipe, settings: Settings, options: RunOptions) -> Non
     wall_seconds = time.time() - psutil.Process().create_time()
     events = journal.events()
     console.print()
-    console.print(summary(events, wall_seconds))
+    console.print(totals(events, wall_seconds))
     if any(event["event"] == "made" for event in events):
         console.print(
-            f"\norchestration: {orchestration_share(events, wall_seconds):.1%} of the wall time, in which no step was working"
+            f"orchestration: {orchestration_share(events, wall_seconds):.1%} of the wall time, in which no step was working"
         )
     console.print(f"run {journal.name}: {journal.directory}")
-    for line in next_commands(events, settings):
-        console.print(line)
+    for line in next_commands(journal, settings):
+        console.print(line, markup=False)

@@ -14,7 +14,7 @@ from components.scaling.laws.law import Law
 from components.scaling.laws.text_law import TextLaw
 from components.scaling.sweeps.table import RUNS
 from infra.settings import Settings
-from workflows.commands.display import Display, steady_console, summary
+from workflows.commands.display import Display, steady_console, totals
 from workflows.running import run_sweep
 from workflows.steps.journal import Journal, listening
 from workflows.steps.values import value_of
@@ -33,7 +33,7 @@ def sweep_and_show(config: Sweep, settings: Settings) -> None:
         journal = run_sweep(config, settings)
     wall_seconds = time.time() - psutil.Process().create_time()
     console.print()
-    console.print(summary([event for event in journal.events() if event.get("step") != "sweep_point"], wall_seconds))
+    console.print(totals([event for event in journal.events() if event.get("step") != "sweep_point"], wall_seconds))
     for line in sweep_lines(journal, settings):
         console.print(line)
 

@@ -1,13 +1,11 @@
 """What a user at a terminal sees of a run."""
 
 import io
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from infra.settings import Settings
-from workflows.commands.display import Display, next_commands, orchestration_share, summary
+from workflows.commands.display import Display, orchestration_share, totals
 from workflows.steps.journal import Event
 
 
@@ -31,23 +29,10 @@ EVENTS: list[Event] = [
 ]
 
 
-def test_the_table_has_a_row_for_each_step_that_was_made_or_cached_and_the_time_of_all() -> None:
-    stream = io.StringIO()
-    Console(file=stream, width=120).print(summary(EVENTS, 200.0))
-    rows = [line.split() for line in stream.getvalue().splitlines()[1:]]
-    assert rows == [
-        ["curation", "made", "2", "min", "00", "s", "documents", "1", "234", "567"],
-        ["tokenizer", "cached", "tokens", "512,", "fertility", "0.25"],
-        ["total", "3", "min", "20", "s"],
-    ]
+def test_the_end_counts_steps_and_names_the_longest_without_repeating_the_lines_above() -> None:
+    assert totals(EVENTS, 200.0) == "1 of 2 steps made, the others cached, in 3 min 20 s: curation 60%"
+    assert totals(EVENTS[2:], 2.0) == "0 of 1 steps made, the others cached, in 2.0 s"
 
 
 def test_what_was_not_component_work_is_orchestration() -> None:
     assert orchestration_share(EVENTS, 100.0) == pytest.approx(0.1)
-
-
-def test_the_next_commands_are_about_the_registered_model_and_its_home(tmp_path: Path) -> None:
-    commands = next_commands(EVENTS, Settings(home=tmp_path))
-    assert f"  longrun lineage tiny/1 --home {tmp_path}" in commands
-    assert commands[-1] == f"  mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow/mlflow.db"
-    assert not [command for command in next_commands(EVENTS[:1], Settings(home=tmp_path)) if "lineage" in command]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from components.artifacts import Artifact, Making
-from components.errors import ConfigError
+from components.errors import ConfigError, MissingArtifact
 from infra.mlflow import registry, tracking
 from infra.settings import Settings
 from tests.components.ports.store_suite import fill, manifest_of
-from workflows.commands.models import lineage_lines, list_models, model_lineage, resolved, verify_model, versions
+from workflows.commands.models import find_model, lineage_lines, list_models, model_lineage, verify_model, versions
+from workflows.steps.journal import open_journal
 
 
 def made_from(settings: Settings, step: str, figures: Mapping[str, Any], **inputs: Artifact) -> Artifact:
@@ -125,5 +126,88 @@ def test_a_home_without_a_registry_has_no_versions_and_gets_no_database(tmp_path
     settings = Settings(home=tmp_path)
     assert versions(settings) == []
     with pytest.raises(ConfigError, match="has no registered models; make one with: longrun run"):
-        resolved(settings, "small")
+        find_model(settings, "small")
     assert list(tmp_path.iterdir()) == []
+
+
+def uri_of(settings: Settings, step: str) -> str:
+    return directory_of(settings, step).relative_to(settings.home).as_posix()
+
+
+@pytest.fixture(scope="module")
+def run(settings: Settings) -> str:
+    """The id of a run that made the checkpoint and was stopped before the other models."""
+    journal = open_journal(settings.runs)
+    for step in ("curation", "pretraining"):
+        uri = uri_of(settings, step)
+        journal.write("made", step=step, **settings.store.manifest(uri).at(uri).pinned)
+    return journal.name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "small:base",
+        "small/1:pretraining",
+        "small@candidate:base",
+        "latest",
+        "latest:base",
+        "RUN",
+        "RUN:pretraining",
+        "URI",
+        "PATH",
+    ],
+)
+def test_a_checkpoint_is_named_by_its_model_its_run_its_uri_or_its_directory(name: str, settings: Settings, run: str) -> None:
+    uri = uri_of(settings, "pretraining")
+    words = {"RUN": run, "URI": uri, "PATH": str(settings.home / uri)}
+    for word, value in words.items():
+        name = name.replace(word, value)
+    _, artifact = find_model(settings, name).in_store()
+    assert artifact.uri == uri
+    steps = {node["step"] for node in model_lineage(settings, name).as_json()["artifacts"].values()}
+    assert steps == {"pretraining", "curation"}
+    assert verify_model(settings, name).artifacts == 2
+
+
+def test_any_artifact_of_a_run_has_a_lineage_but_only_a_model_has_weights(settings: Settings, run: str) -> None:
+    assert model_lineage(settings, f"{run}:curation").as_json()["model"] == f"{run}:curation"
+    with pytest.raises(ConfigError, match=rf"{run}:curation is a Corpus; allowed: a model \(Checkpoint or RegisteredModel\)"):
+        find_model(settings, f"{run}:curation").directory(())
+
+
+def test_a_directory_with_a_model_that_no_store_has_can_be_used_but_has_no_lineage(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert find_model(settings, str(tmp_path)).directory(()) == tmp_path
+    with pytest.raises(ConfigError, match=r"has no manifest\.json in a store, so what it was made from is not known"):
+        model_lineage(settings, str(tmp_path))
+
+
+def test_a_copy_of_a_registered_model_has_the_lineage_that_it_brings(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    lineage = model_lineage(settings, "small").lineage
+    lineage.without_uris().write(tmp_path)
+    assert model_lineage(settings, str(tmp_path)).lineage.root == lineage.root
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("small:stf", ConfigError, "small/1: unknown step 'stf'; allowed: base, curation, pretraining, registration"),
+        ("latest:curaton", ConfigError, r"unknown step 'curaton' \(did you mean 'curation'\?\)"),
+        ("latest:sft", ConfigError, "no run in .* has finished step sft"),
+        ("RUN:sft", ConfigError, "has not finished step sft; it has finished: curation, pretraining"),
+        ("20200101:base", ConfigError, "matches 0 runs"),
+        ("small/2", MissingArtifact, "has no version '2'; it has 1"),
+        ("artifacts/dpo/0/0", MissingArtifact, "no finished artifact here"),
+        ("s3://bucket/elsewhere", ConfigError, "not the URI of an artifact; allowed: s3://…/artifacts/STEP/KEY/CONTENT"),
+        ("/nowhere", MissingArtifact, "/nowhere: no such directory"),
+        ("~", ConfigError, "no config.json; allowed: the directory of a model"),
+    ],
+)
+def test_a_model_that_does_not_exist_is_refused_with_what_does(
+    name: str, error: type[Exception], message: str, settings: Settings, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(error, match=message):
+        find_model(settings, name.replace("RUN", run))

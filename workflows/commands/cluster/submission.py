@@ -1,5 +1,6 @@
 """`longrun run --on cluster` and `longrun sweep --on cluster`: submit a recipe or a sweep to a cluster through Flyte."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from workflows.commands.cluster.runs import ClusterRun
 from workflows.commands.cluster.sources import STEP as UPLOAD
 from workflows.commands.cluster.sources import require_seen, unseen, uploaded
 from workflows.commands.display import Display, steady_console
+from workflows.commands.hints import CODE, OTHER, TEMPERATURE, program
 from workflows.commands.runs import home_option
 from workflows.recipe import Recipe, to_json
 from workflows.steps.branching import share_of
@@ -144,9 +146,9 @@ def _next(name: str, url: str, profile: Profile, settings: Settings) -> list[str
         f"run {name}: {url}",
         f"  artifacts {profile.artifact_root}, MLflow {profile.mlflow_uri}",
         "next:",
-        f"  longrun status {name}{home}     # its steps, and what they are waiting for",
-        f"  longrun logs {name}{home}       # the output of the driver, or of a step: longrun logs RUN STEP",
-        f"  longrun cancel {name}{home}     # cancel it",
+        f"  {program()} status {name}{home}     # its steps, and what they are waiting for",
+        f"  {program()} logs {name}{home}       # the output of the driver, or of a step: longrun logs RUN STEP",
+        f"  {program()} cancel {name}{home}     # cancel it",
     ]
 
 
@@ -155,17 +157,25 @@ def commands_about_model(recipe: Recipe, profile: Profile, settings: Settings) -
     model, options = recipe.registration.name or recipe.name, f" --profile {profile.name}{home_option(settings)}"
     return [
         "after the run has finished:",
-        f"  longrun models{options}",
-        f"  longrun lineage {model}{options}",
-        f"  longrun verify {model}{options}",
-        f'  longrun generate {model} "def parse_args(" --raw{options}',
+        f"  {program()} models{options}",
+        f"  {program()} lineage {model}{options}",
+        f"  {program()} verify {model}{options}",
+        f"  {program()} generate {model} {shlex.quote(_opening(recipe))} --raw --temperature {TEMPERATURE}{options}",
     ]
+
+
+def _opening(recipe: Recipe) -> str:
+    """A text for the recipe's model to continue; the corpus of the run does not exist yet."""
+    from components.curation.text.document import CODE_DOMAINS, domain_matches
+
+    largest = max(recipe.curation.sources, key=lambda source: source.weight)
+    return CODE if domain_matches(largest.domain, CODE_DOMAINS) else OTHER
 
 
 def command_about_law(run: ClusterRun, settings: Settings) -> str:
     """The command that prints the law of a finished sweep."""
     name, profile = run.name.removeprefix("r"), run.profile.name
-    return f"after the sweep has finished:\n  longrun law {name} --profile {profile}{home_option(settings)}"
+    return f"after the sweep has finished:\n  {program()} law {name} --profile {profile}{home_option(settings)}"
 
 
 def parents_of(settings: Settings, run: str, at: str, profile: Profile) -> Parents:

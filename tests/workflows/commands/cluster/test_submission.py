@@ -75,8 +75,8 @@ def test_a_submission_prints_the_url_and_the_next_commands_and_ends(submission: 
     (name,) = re.findall(r"^run (\S+): ", done.stdout, re.MULTILINE)
     assert f"run {name}: {flyte.url}/v2/domain/development/project/longrun/runs/r{name}\n" in done.stdout
     for word in ("status", "logs", "cancel"):
-        assert f"  longrun {word} {name} --home {home}" in done.stdout
-    assert "longrun lineage" not in done.stdout
+        assert f"  {sys.executable} -m workflows.cli {word} {name} --home {home}" in done.stdout
+    assert " lineage" not in done.stdout
     assert done.stderr == ""
 
 
