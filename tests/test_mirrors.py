@@ -22,7 +22,6 @@ UNMIRRORED: dict[str, str] = {
     "workflows/cli/look.py": "options alone: tests/workflows/commands/test_runs.py and commands/cluster/test_runs.py",
     "workflows/cli/models.py": "options alone: tests/end_to_end/test_chain.py runs its commands",
     "workflows/cli/run.py": "options alone: tests/end_to_end/test_chain.py runs its commands",
-    "workflows/commands/generate.py": "needs a registered model: tests/end_to_end/test_chain.py",
     "workflows/commands/run.py": "a display around a run: tests/end_to_end/test_chain.py",
     "workflows/recipes/laptop.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/recipes/smoke.py": "values: tests/workflows/recipes/test_recipes.py",
