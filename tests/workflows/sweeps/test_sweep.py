@@ -33,8 +33,8 @@ def test_the_sweep_of_the_text_covers_what_it_plans_for() -> None:
     assert sweep.ladder is not None
     assert sweep.grid is not None
     shapes = [point.plan.shape for point in sweep.ladder.points()]
-    assert {shape.n_layer for shape in shapes} == {2, 3}
-    assert all(16 <= shape.d_model / shape.n_layer <= 48 for shape in shapes)
+    assert {shape.n_layer for shape in shapes} == {4}
+    assert all(8 <= shape.d_model / shape.n_layer <= 48 for shape in shapes)
     assert 8 <= (sweep.ladder.target or 0) <= 10
 
 
