@@ -74,8 +74,8 @@ def test_a_sweep_of_ones_own_is_a_function_in_a_file(tmp_path: Path) -> None:
         ("python-txt", "", "unknown sweep 'python-txt' .did you mean 'python-text'"),
         ("none.py", "", "sweep file .* does not exist"),
         ("mine.py", "def mine():\n    return 3\n", "returned int; it must return a Sweep"),
-        ("mine.py:other", MINE, "has no function 'other'; it has: mine"),
-        ("mine.py", "def mine():\n    raise ValueError('no')\n", "failed: ValueError: no"),
+        ("mine.py:other", MINE, "unknown function 'other'; allowed: mine"),
+        ("mine.py", "def mine():\n    raise ValueError('no')\n", "failed in line 2: ValueError: no"),
     ],
 )
 def test_what_is_no_sweep_is_refused(argument: str, text: str, message: str, tmp_path: Path) -> None:
