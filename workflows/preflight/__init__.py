@@ -1,10 +1,12 @@
 """Asks before a run starts what would otherwise end it later, and reports every problem at once."""
 
 from collections.abc import Collection
+from pathlib import Path
 
 from components.errors import ConfigError, PreflightError, RecipeRefused
 from infra.settings import Settings
 from workflows.preflight.asking import problems_with, questions_of, questions_of_machine
+from workflows.preflight.machine import Installed
 from workflows.preflight.question import Problem
 from workflows.recipe import Recipe
 from workflows.sweeps.sweep import Sweep
@@ -18,6 +20,15 @@ def require_ready(config: Recipe | Sweep, settings: Settings, until: str = "") -
     """
     questions = [*questions_of_machine(config, settings), *questions_of(config, until)]
     refuse(problems_with(questions, settings.home))
+
+
+def require_submittable(config: Recipe | Sweep, home: Path, elsewhere: Collection[str], until: str = "") -> None:
+    """Ask everything about a recipe or sweep that does not depend on the machine that runs it, which asks the rest itself.
+
+    `elsewhere`: the files that it names and that are not on this machine. Raises what `require_ready` raises.
+    """
+    questions = [question for question in questions_of(config, until, elsewhere) if not isinstance(question, Installed)]
+    refuse(problems_with(questions, home))
 
 
 def refuse(problems: Collection[Problem]) -> None:

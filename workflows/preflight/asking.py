@@ -1,5 +1,6 @@
 """Which questions are asked about a recipe or a sweep, and which answers are remembered from earlier runs."""
 
+import functools
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from components.artifacts import JsonFile
 from components.errors import ArtifactError, LongrunError
 from components.extensions import extensions_in
 from infra import caching
+from infra.bundle import code_version
 from infra.settings import Settings
 from workflows.preflight.alignment import ConversationFiles, PairFiles
 from workflows.preflight.benchmarks import BenchmarkFiles
@@ -119,4 +121,11 @@ def _key_of(question: Question) -> str:
     except LongrunError:
         return ""  # said by the question itself
     asks_about_nothing = not facts and not any(extensions_in(question))
-    return "" if asks_about_nothing else caching.cache_key(type(question).problems, question, {}, facts)
+    if asks_about_nothing:
+        return ""
+    return caching.cache_key(type(question).problems, question, {}, {**facts, "code": _code_version()})
+
+
+@functools.cache
+def _code_version() -> str:
+    return code_version()

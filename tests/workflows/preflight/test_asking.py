@@ -9,10 +9,11 @@ from typing import ClassVar
 
 import pytest
 
+from components.curation.config import Source
 from components.errors import ConfigError, LongrunError, PreflightError, RecipeRefused, SourceError
 from components.file_names import names_files
 from infra.settings import Settings
-from workflows.preflight import refuse, require_ready
+from workflows.preflight import refuse, require_ready, require_submittable
 from workflows.preflight.asking import Remembered, problems_with, questions_of
 from workflows.preflight.question import Problem, Question
 from workflows.recipe import load_recipe
@@ -108,3 +109,16 @@ def test_everything_that_is_wrong_with_a_recipe_is_said_at_once(tmp_path: Path) 
     for field_name in ("curation.sources.absent", "tokenizer.start", "registration.name", "registration.model"):
         assert f"\n  {field_name}: " in text
     assert text.startswith("4 problems")
+
+
+def test_a_submitting_machine_asks_about_its_own_files_alone(tmp_path: Path) -> None:
+    recipe = load_recipe("tiny")
+    sources = tuple(
+        Source(uri=uri, domain="prose", weight=1.0, name=name)
+        for uri, name in ((str(tmp_path / "absent"), "here"), ("/sources/there", "there"))
+    )
+    changed = replace(recipe, curation=replace(recipe.curation, sources=sources))
+    with pytest.raises(SourceError, match=r"^curation\.sources\.here: "):
+        require_submittable(changed, tmp_path, {"/sources/there"})
+    installed = replace(recipe.curation.sources[0], distributions=("not-installed-here",))
+    require_submittable(replace(recipe, curation=replace(recipe.curation, sources=(installed,))), tmp_path, ())

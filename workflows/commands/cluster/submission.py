@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from components.errors import ClusterError, ConfigError, ImageMissing
+from components.file_names import file_names
 from components.files import JSON
 from infra.cluster.process_profile import adopt
 from infra.cluster.profiles import IMAGE_GROUPS, Profile, read_profile
@@ -20,6 +21,7 @@ from workflows.commands.cluster.sources import require_seen, unseen, uploaded
 from workflows.commands.display import Display, steady_console
 from workflows.commands.hints import CODE, OTHER, TEMPERATURE, program
 from workflows.commands.runs import home_option
+from workflows.preflight import require_submittable
 from workflows.recipe import Recipe, to_json
 from workflows.steps.branching import share_of
 from workflows.steps.journal import Journal, find_journal, is_name, listening, open_journal, output_to, show
@@ -34,7 +36,7 @@ MAX_PARENTS = 20
 
 Say = Callable[[str], None]
 
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound="Recipe | Sweep")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +65,7 @@ def submit(
 
     Raises:
         ConfigError: there is no such profile, or its Ray clusters are too small for the recipe.
+        LongrunError: the preflight found a problem; `PreflightError` or `RecipeRefused` for several.
         SourceError: the recipe names files that pods cannot read and that are not uploaded, or are too large to be.
         ClusterError: Flyte cannot be reached or refuses the run, or an image is missing; nothing was started.
     """
@@ -104,9 +107,12 @@ def _submitted(
     max_upload: int,
 ) -> ClusterRun:
     """Submit the task named `task` in `workflows.running`, with the inputs that `inputs` makes of the config and the run's id."""
+    home = usable_home(settings.home)
+    local = {file.uri for file in unseen(config, chosen)}
+    elsewhere = {file.uri for file in file_names(config)} - local
+    require_submittable(config, home, elsewhere, str(facts.get("until", "")))
     config = _seen_by_pods(config, chosen, max_upload)
     adopt(chosen)
-    home = usable_home(settings.home)
     keep_flyte_state(home)
     with ThreadPoolExecutor(1) as beside:
         # Ask the registry during the imports below, which take about a second.
