@@ -175,6 +175,22 @@ def require_store(root: str, endpoint: str, seconds: float) -> None:
         raise StoreError(str(error)) from error
 
 
+def require_writable(root: str, endpoint: str, seconds: float) -> None:
+    """Check that an object below `root` can be written, in one attempt of at most `seconds`. Raises `StoreError`.
+
+    The object, `.writable`, is deleted again if that is allowed.
+    """
+    once: Any = {"max_retries": 0, "retry_timeout": timedelta(seconds=seconds)}
+    store = _connect(root, endpoint, once, timedelta(seconds=seconds))
+    try:
+        with _refusals(f"{root}/.writable"):
+            _obstore().put(store, ".writable", b"")
+    except TransientError as error:
+        raise StoreError(str(error)) from error
+    with contextlib.suppress(TransientError, StoreError), _refusals(f"{root}/.writable"):
+        _obstore().delete(store, ".writable")
+
+
 def _small(store: "ObjectStore", path: str, seen: dict[str, Tagged]) -> Tagged | None:
     """A small object; None if it does not exist. Downloaded only if it differs from the one in the cache `seen`."""
     from obstore.exceptions import NotModifiedError

@@ -91,7 +91,7 @@ def _is_transient(error: "RequestException") -> bool:
 
 
 def require_server(tracking_uri: str, seconds: float) -> None:
-    """Check that a server answers, in one attempt of at most `seconds`. Raises `TrackingError`."""
+    """Check that a server answers within `seconds`, and that it shows runs and registered models. Raises `TrackingError`."""
     import httpx
 
     try:
@@ -100,6 +100,11 @@ def require_server(tracking_uri: str, seconds: float) -> None:
         raise TrackingError(
             f"MLflow at {tracking_uri} does not answer ({error}); check its address and whether it runs"
         ) from error
+    try:
+        _once(tracking_uri, lambda: client(tracking_uri).get_experiment_by_name(EXPERIMENT))
+        _once(tracking_uri, lambda: client(tracking_uri).search_registered_models(max_results=1))
+    except TransientError as error:
+        raise TrackingError(f"MLflow at {tracking_uri}: {error}; check its address and whether it runs") from error
 
 
 def start_run(tracking_uri: str, name: str, *, parent: str | None = None, tags: Mapping[str, str] | None = None) -> str:

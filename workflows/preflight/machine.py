@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from infra.bucket import object_store_endpoint, require_store
+from infra.bucket import object_store_endpoint, require_store, require_writable
 from infra.mlflow.tracking import require_server
 from infra.urls import HERE
 from workflows.preflight.question import Problem, Question, problems_of
@@ -77,6 +77,11 @@ class Stores(Question):
         """Ask each once."""
         root, uri = self.artifact_root, self.mlflow_uri
         if root != HERE:
-            yield from problems_of("artifact_root", lambda: require_store(root, object_store_endpoint(root), SECONDS))
+            yield from problems_of("artifact_root", lambda: _require_bucket(root, object_store_endpoint(root)))
         if uri != HERE:
             yield from problems_of("mlflow_uri", lambda: require_server(uri, SECONDS))
+
+
+def _require_bucket(root: str, endpoint: str) -> None:
+    require_store(root, endpoint, SECONDS)
+    require_writable(root, endpoint, SECONDS)
