@@ -99,14 +99,14 @@ def _rows(
         known = ", ".join(sorted(set(items["benchmark"].to_pylist()))) or "none"
         raise ArtifactError(f"benchmark {task.name}: curation did not search for it; curation.filtering.benchmarks has {known}")
     tally.add(task.name, UNIT, len(own))
-    usable = {_key(row): item for row in own if (item := _usable(task, row, tally))}
+    usable = {_key(row): item for row in own if (item := usable_row(task, row, tally))}
     keys = sorted(usable, key=lambda key: hashlib.sha256(f"{config.seed}/{key}".encode()).digest())
     searched = {_key(row) for row in own if row["grams"] > 0}
     for key in keys[: config.max_items_per_task]:
         yield {**usable[key], "clean": key in searched and key not in contaminated}
 
 
-def _usable(task: BenchmarkTask, row: Mapping[str, Any], tally: OmissionTally) -> Row | None:
+def usable_row(task: BenchmarkTask, row: Mapping[str, Any], tally: OmissionTally) -> Row | None:
     """The item of a row, or None after recording why it does not fit its `BenchmarkTask`."""
     uri = f"{row['file']}#{row['item'] + 1}"
     try:

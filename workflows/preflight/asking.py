@@ -13,7 +13,7 @@ from infra import caching
 from infra.bundle import code_version
 from infra.settings import Settings
 from workflows.preflight.alignment import ConversationFiles, PairFiles
-from workflows.preflight.benchmarks import BenchmarkFiles
+from workflows.preflight.benchmarks import BenchmarkFiles, BenchmarkItems
 from workflows.preflight.machine import Installed, InstructionPackages, Room, Stores
 from workflows.preflight.own_code import OwnClasses, OwnTasks
 from workflows.preflight.question import Problem, Question
@@ -55,7 +55,8 @@ def _of_data(config: Recipe | Sweep, hidden: tuple[str, ...], *, is_evaluated: b
     yield OwnClasses(config=config)
     yield Installed(field="curation.sources", distributions=_together(each.distributions for each in curation.sources))
     yield SourceFiles(config=curation, checks=config.checks, is_evaluated=is_evaluated, hidden=hidden)
-    yield BenchmarkFiles(benchmarks=tuple(each for each in curation.filtering.benchmarks if each.uri not in hidden))
+    benchmarks = tuple(each for each in curation.filtering.benchmarks if each.uri not in hidden)
+    yield BenchmarkFiles(benchmarks=benchmarks, max_omitted_share=config.checks.corpus.max_omitted_share)
     yield WordLists(lists={each: name for each, name in curation.filtering.flagged_words.items() if name not in hidden})
     if config.tokenizer.start and config.tokenizer.start not in hidden:
         yield TokenizerStart(config=config.tokenizer)
@@ -70,7 +71,10 @@ def _of_recipe(recipe: Recipe, hidden: tuple[str, ...]) -> Iterator[Question]:
         yield LawFile(config=recipe.scaling)
     yield ConversationFiles(config=recipe.conversations, limits=recipe.checks.conversations, hidden=hidden)
     yield PairFiles(config=recipe.preference_pairs, limits=recipe.checks.preference_pairs, hidden=hidden)
-    yield OwnTasks(config=recipe.evaluation)
+    benchmarks = tuple(each for each in recipe.curation.filtering.benchmarks if each.uri not in hidden)
+    share = recipe.checks.evaluation.max_omitted_share
+    yield BenchmarkItems(benchmarks=benchmarks, evaluation=recipe.evaluation, max_omitted_share=share)
+    yield OwnTasks(config=recipe.evaluation, max_omitted_share=share)
 
 
 def _together(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from components.artifacts import OmissionTally
 from components.evaluation.config import EvaluationConfig
 from components.extensions import declared_in, load
+from workflows.preflight.omissions import omission_problems
 from workflows.preflight.question import Problem, Question, problems_of
 from workflows.recipe import Recipe
 from workflows.sweeps.sweep import Sweep
@@ -33,6 +35,8 @@ class OwnTasks(Question):
     IS_REMEMBERED: ClassVar[bool] = True
 
     config: EvaluationConfig
+    max_omitted_share: float
+    """`checks.evaluation.max_omitted_share`."""
 
     def problems(self) -> Iterator[Problem]:
         """Make the items of each task."""
@@ -40,6 +44,8 @@ class OwnTasks(Question):
             return
         from components.evaluation.own_tasks import build
 
-        maximum = self.config.max_items_per_task
+        maximum, setting = self.config.max_items_per_task, "checks.evaluation.max_omitted_share"
         for number, task in enumerate(self.config.tasks):
-            yield from problems_of(f"evaluation.tasks.{number}", lambda: build((task,), maximum))  # noqa: B023
+            field, tally = f"evaluation.tasks.{number}", OmissionTally()
+            problems = list(problems_of(field, lambda: build((task,), maximum, tally)))  # noqa: B023
+            yield from problems or omission_problems(field, tally, self.max_omitted_share, setting)
