@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Artifact
@@ -62,7 +63,10 @@ def run_dedup_curve(recipe: Recipe, settings: Settings) -> Journal:
     """Measure the deduplication curve of a recipe's sources; the journal of the run. Raises the errors of `run_recipe`."""
     from workflows.curation import dedup_curve
 
-    with open_run(recipe, settings, RunOptions(until="curation")) as run:
+    # The curve is not checked, and holds out no documents.
+    limits = replace(recipe.checks.corpus, min_validation_documents=1)
+    asked = replace(recipe, checks=replace(recipe.checks, corpus=limits))
+    with open_run(asked, settings, RunOptions(until="curation")) as run:
         _through_flyte(dedup_curve, recipe.curation, run, settings)
     return run.journal
 
