@@ -4,7 +4,7 @@ from typing import Annotated
 
 from components.alignment.config import ConversationsConfig, DPOConfig, PreferencePairsConfig, SFTConfig
 from components.artifacts import Checkpoint, Conversations, Corpus, GroupSplits, PreferencePairs
-from components.checks.limits import ConversationsLimits, PreferencePairsLimits, TrainingLimits
+from components.checks.limits import ConversationsLimits, DPOLimits, PreferencePairsLimits, SFTLimits
 from components.model.configuration import MODEL
 from infra.flyte import environments
 from workflows.steps.checks import check
@@ -45,7 +45,7 @@ def sft(
     return fine_tune
 
 
-check_sft = check("components.checks.training", TrainingLimits, Annotated[Checkpoint, TABLES], name="check_sft")
+check_sft = check("components.checks.training", SFTLimits, Annotated[Checkpoint, TABLES], name="check_sft")
 
 
 @step(environments.evaluate, PreferencePairs, facts=source_facts)
@@ -73,4 +73,4 @@ def dpo(
     return optimise_preferences
 
 
-check_dpo = check("components.checks.training", TrainingLimits, Annotated[Checkpoint, TABLES], name="check_dpo")
+check_dpo = check("components.checks.training", DPOLimits, Annotated[Checkpoint, TABLES], name="check_dpo")

@@ -48,20 +48,20 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
 
     require_same_data(run, **tokens)
     base = await obtain(run, pretraining.pretraining, recipe.pretraining, plan=plan, **tokens, trunk=run.trunk, start=start)
-    checks["pretraining"] = await checked(run, pretraining.check_pretraining, limits.training, base, token_shards=shards)
+    checks["pretraining"] = await checked(run, pretraining.check_pretraining, limits.pretraining, base, token_shards=shards)
     verdicts = await scaling.obtain_verdicts(run, plan, base)
     yield "pretraining", base
 
     conversations = await obtain(run, alignment.conversations, recipe.conversations, corpus=corpus)
     checks["conversations"] = await checked(run, alignment.check_conversations, limits.conversations, conversations)
     sft = await obtain(run, alignment.sft, recipe.sft, conversations=conversations, checkpoint=base)
-    checks["sft"] = await checked(run, alignment.check_sft, limits.training, sft)
+    checks["sft"] = await checked(run, alignment.check_sft, limits.sft, sft)
     yield "sft", sft
 
     pairs = await obtain(run, alignment.preference_pairs, recipe.preference_pairs, conversations=conversations, checkpoint=sft)
     checks["preference_pairs"] = await checked(run, alignment.check_preference_pairs, limits.preference_pairs, pairs)
     dpo = await obtain(run, alignment.dpo, recipe.dpo, pairs=pairs, checkpoint=sft)
-    checks["dpo"] = await checked(run, alignment.check_dpo, limits.training, dpo)
+    checks["dpo"] = await checked(run, alignment.check_dpo, limits.dpo, dpo)
     yield "dpo", dpo
 
     held_out = {"corpus": corpus, "token_shards": shards, "conversations": conversations, "pairs": pairs}

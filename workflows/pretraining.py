@@ -15,7 +15,7 @@ from components.artifacts import (
     TrainingPlan,
     TrainingState,
 )
-from components.checks.limits import TrainingLimits
+from components.checks.limits import PretrainingLimits
 from components.file_names import names_files
 from components.model.configuration import MODEL
 from components.model.origin import READ
@@ -88,7 +88,7 @@ def pretraining(
 
 check_pretraining = check(
     "components.checks.training",
-    TrainingLimits,
+    PretrainingLimits,
     Annotated[Checkpoint, only("metrics/*")],
     name="check_pretraining",
     token_shards=Annotated[TokenShards, only(TokenIndex.NAME, Mixture.NAME)],

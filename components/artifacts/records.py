@@ -28,6 +28,8 @@ class Expectation:
     observed: str
     passed: bool
     critical: bool = True
+    field: str = ""
+    """The recipe's field that sets its limit, such as `checks.dpo.max_loss_ratio`, or two joined by "and"; empty: none does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,9 +26,15 @@ def check(limits: ConversationsLimits, *, artifact: Path, output: Path) -> Check
     rows = metrics_table(artifact, "conversations", COLUMNS)
     tables = [
         _conversations(rows, limits),
-        splits.counts(rows.assign(all="conversations"), ("conversations",), "all", limits.min_conversations_per_split),
+        splits.counts(
+            rows.assign(all="conversations"),
+            ("conversations",),
+            "all",
+            limits.min_conversations_per_split,
+            "min_conversations_per_split",
+        ),
         splits.groups(rows),
-        omitted(artifact, limits.max_omitted_share, "checks.conversations.max_omitted_share"),
+        omitted(artifact, limits.max_omitted_share),
     ]
     return suite.run("conversations", [*tables, *own_tables(limits, artifact)], output)
 
@@ -43,8 +49,13 @@ def _conversations(rows: "pd.DataFrame", limits: ConversationsLimits) -> Table:
         in_set("split", SPLITS),
         # At least a question and its answer.
         between("messages", 2),
-        between("prompt_characters", 1, limits.max_characters_per_role),
-        between("answer_characters", 1, limits.max_characters_per_role),
-        median_between("answer_characters", limits.min_median_answer_characters, limits.max_median_answer_characters),
+        between("prompt_characters", 1, limits.max_characters_per_role, fields=("max_characters_per_role",)),
+        between("answer_characters", 1, limits.max_characters_per_role, fields=("max_characters_per_role",)),
+        median_between(
+            "answer_characters",
+            limits.min_median_answer_characters,
+            limits.max_median_answer_characters,
+            fields=("min_median_answer_characters", "max_median_answer_characters"),
+        ),
     )
     return Table(name="conversations", rows=rows, key=("id",), rules=rules)

@@ -59,7 +59,7 @@ def check(limits: CorpusLimits, *, artifact: Path, output: Path) -> CheckReport:
     tables = [_documents(documents), _repeated(artifact, counts), _kept(documents, limits), _lengths(artifact, limits)]
     tables += [_domains(counts, shares, limits), _sources(artifact, counts, limits)]
     tables += [_budgets(artifact, limits), _clusters(artifact, limits), _audit(artifact), _precision(artifact, limits)]
-    tables.append(omitted(artifact, limits.max_omitted_share, "checks.corpus.max_omitted_share", unit="benchmark items"))
+    tables.append(omitted(artifact, limits.max_omitted_share, unit="benchmark items"))
     if (artifact / "metrics" / "quality.parquet").exists():
         tables.append(_quality(artifact, limits))
     return suite.run("corpus", [*tables, *own_tables(limits, artifact)], output)
@@ -93,7 +93,7 @@ def _kept(documents: BatchedTable, limits: CorpusLimits) -> Table:
         has_rows(),
         in_set("split", SPLITS),
         holds("tagged", "language is an ISO 639 code, code or other"),
-        between("bytes", 1, limits.max_document_bytes),
+        between("bytes", 1, limits.max_document_bytes, fields=("max_document_bytes",)),
         # UTF-8 encodes a character in one to four bytes (RFC 3629).
         between("bytes_per_character", 1, 4),
     )
@@ -110,7 +110,9 @@ def _lengths(artifact: Path, limits: CorpusLimits) -> Table:
     import pandas as pd
 
     rows = pd.DataFrame({"documents": ["kept"], "median_bytes": [median_bytes(artifact)]})
-    rule = between("median_bytes", limits.min_median_bytes, limits.max_median_bytes)
+    rule = between(
+        "median_bytes", limits.min_median_bytes, limits.max_median_bytes, fields=("min_median_bytes", "max_median_bytes")
+    )
     return Table(name="lengths", rows=rows, key=("documents",), rules=(rule,))
 
 
@@ -133,8 +135,13 @@ def _domains(counts: "pd.DataFrame", shares: Mapping[str, float], limits: Corpus
     )
     rules = (
         # A single domain may be the whole corpus.
-        between("share", limits.min_domain_share, limits.max_domain_share if len(names) > 1 else 1),
-        between("validation_documents", limits.min_validation_documents),
+        between(
+            "share",
+            limits.min_domain_share,
+            limits.max_domain_share if len(names) > 1 else 1,
+            fields=("min_domain_share", "max_domain_share"),
+        ),
+        between("validation_documents", limits.min_validation_documents, fields=("min_validation_documents",)),
         finite("mixture_share"),
     )
     return Table(name="domains", rows=rows, key=("domain",), rules=rules)
@@ -157,8 +164,8 @@ def _sources(artifact: Path, counts: "pd.DataFrame", limits: CorpusLimits) -> Ta
     rules = (
         has_rows(),
         between("kept_documents", 1),
-        between("refused_share", 0, limits.max_refused_share),
-        between("set_aside_files", 0, limits.max_set_aside_files),
+        between("refused_share", 0, limits.max_refused_share, fields=("max_refused_share",)),
+        between("set_aside_files", 0, limits.max_set_aside_files, fields=("max_set_aside_files",)),
         holds("complete", "kept, refused and duplicate documents add up to the number of documents listed"),
     )
     return Table(name="sources", rows=rows, key=("source", "domain"), rules=rules)
@@ -178,9 +185,10 @@ def _budgets(artifact: Path, limits: CorpusLimits) -> Table:
         of_bytes=counted["duplicate_bytes"] / counted["bytes"].clip(lower=1),
         largest_clusters=[_largest_clusters(artifact, *key) for key in counted[SOURCE_KEY].itertuples(index=False, name=None)],
     )
+    fields, lost = ("max_duplicate_share", "max_duplicate_share_by_source"), "duplicates and repeated passages"
     rules = (
-        holds("documents_within", "the share of documents removed as duplicates is within the source's budget"),
-        holds("bytes_within", "the share of bytes lost to duplicates and repeated passages is within the source's budget"),
+        holds("documents_within", "the share of documents removed as duplicates is within the source's budget", fields=fields),
+        holds("bytes_within", f"the share of bytes lost to {lost} is within the source's budget", fields=fields),
     )
     judged = rows.assign(documents_within=rows["of_documents"] <= rows["budget"], bytes_within=rows["of_bytes"] <= rows["budget"])
     key = ("source", "domain", "of_documents", "of_bytes", "budget", "largest_clusters")
@@ -195,7 +203,7 @@ def _quality(artifact: Path, limits: CorpusLimits) -> Table:
     )
     rules = (
         has_rows(),
-        between("refused_share", 0, limits.max_low_quality_share),
+        between("refused_share", 0, limits.max_low_quality_share, fields=("max_low_quality_share",)),
         between("refused_bytes_share", 0, 1),
         # At 0.5, the classifier tells references from sources no better than chance.
         between("auc", MIN_AUC, 1, critical=False),
@@ -213,7 +221,7 @@ def _largest_clusters(artifact: Path, source: str, domain: str) -> str:
 def _clusters(artifact: Path, limits: CorpusLimits) -> Table:
     rows = metrics_table(artifact, "clusters", CLUSTER_COLUMNS)
     large = rows[rows["documents"] >= limits.min_cluster_documents]
-    rule = between("share", 0, limits.max_cluster_share)
+    rule = between("share", 0, limits.max_cluster_share, fields=("max_cluster_share", "min_cluster_documents"))
     return Table(name="clusters", rows=large, key=("source", "domain", "kept"), rules=(rule,))
 
 
@@ -231,4 +239,6 @@ def _precision(artifact: Path, limits: CorpusLimits) -> Table:
     )
     sentence = f"lower_end is at least {limits.min_removal_precision:g}, or every sampled removal is correct"
     key = ("reason", "sampled", "precision", "lower_end")
-    return Table(name="removal precision", rows=named, key=key, rules=(holds("shown", sentence),))
+    return Table(
+        name="removal precision", rows=named, key=key, rules=(holds("shown", sentence, fields=("min_removal_precision",)),)
+    )

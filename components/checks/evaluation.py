@@ -38,7 +38,7 @@ def check(limits: EvaluationLimits, *, artifact: Path, output: Path) -> CheckRep
         _benchmarks(artifact, limits),
         _contamination(artifact, limits),
         _alignment(artifact),
-        omitted(artifact, limits.max_omitted_share, "checks.evaluation.max_omitted_share"),
+        omitted(artifact, limits.max_omitted_share),
     ]
     return suite.run("evaluation", [*tables, *own_tables(limits, artifact)], output)
 
@@ -52,9 +52,11 @@ def _bits(bits: "pd.DataFrame", shares: Mapping[str, float], limits: EvaluationL
     rows = wanted.to_frame(index=False).merge(bits, how="left")
     rules = (
         no_duplicates("measurement"),
-        between("bits_per_byte", limits.min_bits_per_byte, limits.max_bits_per_byte),
-        between("documents", limits.min_documents_per_domain),
-        between("document_bytes", limits.min_document_bytes),
+        between(
+            "bits_per_byte", limits.min_bits_per_byte, limits.max_bits_per_byte, fields=("min_bits_per_byte", "max_bits_per_byte")
+        ),
+        between("documents", limits.min_documents_per_domain, fields=("min_documents_per_domain",)),
+        between("document_bytes", limits.min_document_bytes, fields=("min_document_bytes",)),
     )
     derived = rows.assign(measurement=rows["model"] + " on " + rows["domain"], document_bytes=rows["bytes"] / rows["documents"])
     return Table(name="bits_per_byte", rows=derived, key=("model", "domain"), rules=rules)
@@ -78,10 +80,10 @@ def _gaps(bits: "pd.DataFrame", limits: EvaluationLimits) -> Table:
 
 def _tasks(artifact: Path, limits: EvaluationLimits) -> Table:
     rules = (
-        covers("model", limits.min_models),
+        covers("model", limits.min_models, fields=("min_models",)),
         finite("value"),
         between("chance", 0, 1),
-        between("items", limits.min_items_per_task, critical=False),
+        between("items", limits.min_items_per_task, critical=False, fields=("min_items_per_task",)),
     )
     rows = metrics_table(artifact, "tasks", TASK_COLUMNS)
     return Table(name="tasks", rows=rows, key=("model", "task", "metric"), rules=rules)
@@ -95,8 +97,8 @@ def _benchmarks(artifact: Path, limits: EvaluationLimits) -> Table:
     tasks = metrics_table(artifact, "tasks", TASK_COLUMNS)
     rows = tasks[tasks["clean_items"].notna()]
     rules = (
-        between("clean_items", limits.min_items_per_task, critical=False),
-        between("above_clean", None, limits.max_above_clean, critical=False),
+        between("clean_items", limits.min_items_per_task, critical=False, fields=("min_items_per_task",)),
+        between("above_clean", None, limits.max_above_clean, critical=False, fields=("max_above_clean",)),
     )
     rows = rows.assign(above_clean=rows["value"] - rows["clean_value"])
     return Table(name="benchmarks", rows=rows, key=("model", "task", "metric"), rules=rules)
@@ -106,7 +108,7 @@ def _contamination(artifact: Path, limits: EvaluationLimits) -> Table:
     rows = metrics_table(artifact, "contamination", CONTAMINATION_COLUMNS)
     rules = (
         holds("counted", "contaminated items and items not searched for are together at most all items"),
-        between("contaminated_share", 0, limits.max_contaminated_share, critical=False),
+        between("contaminated_share", 0, limits.max_contaminated_share, critical=False, fields=("max_contaminated_share",)),
     )
     derived = rows.assign(
         counted=rows["contaminated"] + rows["not_searched"] <= rows["items"],

@@ -4,6 +4,7 @@ A `min_…` field is the smallest value that passes, a `max_…` field the large
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from components.artifacts import BASELINES
 from components.errors import require
@@ -175,7 +176,10 @@ class PreferencePairsLimits(OwnChecks):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainingLimits(OwnChecks):
-    """What a training run must look like before its checkpoint is used."""
+    """What any training run must look like before its checkpoint is used."""
+
+    CHECK: ClassVar[str]
+    """Name of the check, and of these limits in a recipe."""
 
     max_not_finite_steps: int = 0
     """Maximum number of steps with a loss or gradient that is not finite. Raise it only if training is configured to skip such
@@ -184,20 +188,60 @@ class TrainingLimits(OwnChecks):
     """Maximum L2 norm of the gradient before clipping. The paper clips at 1.0 (section 2.3); a gradient a hundred times as long
     indicates a broken batch or a loss of precision."""
     max_loss_ratio: float = 1.0
-    """Maximum ratio of the mean loss over the last tenth of the steps to the mean loss over the first tenth; below 1, the loss
-    fell."""
-    max_mixture_deviation: float = 0.02
-    """Maximum absolute difference between a domain's share of the tokens seen and its target share. At 0.02, a domain as small
-    as two per cent of the mixture could be missing unnoticed."""
-    max_omitted_share: float = 0.5
-    """Maximum share of the conversations or pairs of a file that SFT or DPO leaves out because they are too long for the context.
-    The longest are lost first, so a model trained on less than half has learned other answers than the file contains. From a
-    tenth, the run shows a warning."""
+    """Maximum ratio of the mean training loss over the last tenth of the steps to that over the first tenth, and over at least 20
+    steps: the loss of a single step is noise. Below 1, the loss fell. Not judged with fewer than 40 steps, or if the training
+    measured held-out data."""
 
     def __post_init__(self) -> None:
         _integers(self, 0, "max_not_finite_steps")
         _positive(self, "max_gradient_norm", "max_loss_ratio")
-        _shares(self, "max_mixture_deviation", "max_omitted_share")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PretrainingLimits(TrainingLimits):
+    """What pretraining must look like before its checkpoint is used."""
+
+    CHECK = "pretraining"
+
+    max_mixture_deviation: float = 0.02
+    """Maximum absolute difference between a domain's share of the tokens seen and its target share. At 0.02, a domain as small
+    as two per cent of the mixture could be missing unnoticed."""
+
+    def __post_init__(self) -> None:
+        TrainingLimits.__post_init__(self)
+        _shares(self, "max_mixture_deviation")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TuningLimits(TrainingLimits):
+    """What SFT or DPO must look like before its checkpoint is used."""
+
+    max_omitted_share: float = 0.5
+    """Maximum share of the conversations or pairs of a file that SFT or DPO leaves out because they are too long for the context.
+    The longest are lost first, so a model trained on less than half has learned other answers than the file contains. From a
+    tenth, the run shows a warning."""
+    max_worse_measures: int = 0
+    """Maximum number of held-out measures that the training made worse, beyond their 95 % confidence interval: the loss of the
+    answers of SFT, and the reward margin of DPO."""
+
+    def __post_init__(self) -> None:
+        TrainingLimits.__post_init__(self)
+        _integers(self, 0, "max_worse_measures")
+        _shares(self, "max_omitted_share")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SFTLimits(TuningLimits):
+    """What SFT must look like before its checkpoint is used."""
+
+    CHECK = "sft"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DPOLimits(TuningLimits):
+    """What DPO must look like before its checkpoint is used."""
+
+    CHECK = "dpo"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,12 +292,16 @@ class CheckLimits:
     """Checked after the tokenizer is trained and the corpus is encoded."""
     plan: PlanLimits = field(default_factory=PlanLimits)
     """Checked after scaling."""
+    pretraining: PretrainingLimits = field(default_factory=PretrainingLimits)
+    """Checked after pretraining."""
     conversations: ConversationsLimits = field(default_factory=ConversationsLimits)
     """Checked before SFT."""
+    sft: SFTLimits = field(default_factory=SFTLimits)
+    """Checked after SFT."""
     preference_pairs: PreferencePairsLimits = field(default_factory=PreferencePairsLimits)
     """Checked before DPO."""
-    training: TrainingLimits = field(default_factory=TrainingLimits)
-    """Checked after pretraining, after SFT and after DPO."""
+    dpo: DPOLimits = field(default_factory=DPOLimits)
+    """Checked after DPO."""
     evaluation: EvaluationLimits = field(default_factory=EvaluationLimits)
     """Checked after evaluation."""
 

@@ -7,8 +7,8 @@ from components.checks.rules import holds
 from components.checks.suite import Table
 
 
-def omitted(artifact: Path, max_share: float, setting: str, unit: str = "") -> Table:
-    """Requires that at most `max_share` of the items of each source were left out; `setting` is the recipe's field of this limit.
+def omitted(artifact: Path, max_share: float, unit: str = "") -> Table:
+    """Requires that at most `max_share` of the items of each source were left out.
 
     With `unit`, only items of that unit are checked. Copies, and items beyond a maximum number, do not count.
 
@@ -27,8 +27,11 @@ def omitted(artifact: Path, max_share: float, setting: str, unit: str = "") -> T
         within = share <= max_share
         rows.append({"source": source, "unit": own, "share": share, "reasons": reasons, "cases": cases, "within": within})
     columns = ["source", "unit", "share", "reasons", "cases", "within"]
-    sentence = f"at most {100 * max_share:g} % of a source is left out ({setting})"
+    sentence = f"at most {100 * max_share:g} % of a source is left out"
     table = pd.DataFrame(rows, columns=columns).astype({"within": bool})
     return Table(
-        name="left out", rows=table, key=("source", "unit", "share", "reasons", "cases"), rules=(holds("within", sentence),)
+        name="left out",
+        rows=table,
+        key=("source", "unit", "share", "reasons", "cases"),
+        rules=(holds("within", sentence, fields=("max_omitted_share",)),),
     )

@@ -33,13 +33,17 @@ def _plan(plan: Plan, limits: PlanLimits) -> Table:
         *(between(name, 1) for name in ("tokens", "batch_size", "steps")),
         between("sequence_length", 1, plan.shape.context),
         between("unplanned_tokens", 0, plan.batch_size * plan.sequence_length),
-        between("learning_rate", 1e-9, limits.max_learning_rate),
+        between("learning_rate", 1e-9, limits.max_learning_rate, fields=("max_learning_rate",)),
         between("init_std", 1e-9, 1),
-        between("warmup_share", 0, limits.max_warmup_share),
+        between("warmup_share", 0, limits.max_warmup_share, fields=("max_warmup_share",)),
         between("compute", 1),
-        between("memory_bytes", 1, limits.max_memory_bytes),
+        between("memory_bytes", 1, limits.max_memory_bytes, fields=("max_memory_bytes",)),
         holds("noted", "outside the fitted compute range (1e17 to 3e20 FLOPs), the plan notes that the law extrapolates"),
-        *([between("law_ratio", 1 / limits.max_law_ratio, limits.max_law_ratio, critical=False)] if fitted else []),
+        *(
+            [between("law_ratio", 1 / limits.max_law_ratio, limits.max_law_ratio, critical=False, fields=("max_law_ratio",))]
+            if fitted
+            else []
+        ),
     )
     return Table(name="plan", rows=_row(plan, fitted), key=("steps",), rules=rules)
 

@@ -28,9 +28,9 @@ def check(limits: PreferencePairsLimits, *, artifact: Path, output: Path) -> Che
     tables = [
         _pairs(rows),
         _kinds(rows, limits),
-        splits.counts(rows, (), "kind", limits.min_pairs_per_split),
+        splits.counts(rows, (), "kind", limits.min_pairs_per_split, "min_pairs_per_split"),
         splits.groups(rows),
-        omitted(artifact, limits.max_omitted_share, "checks.preference_pairs.max_omitted_share"),
+        omitted(artifact, limits.max_omitted_share),
     ]
     return suite.run("preference_pairs", [*tables, *own_tables(limits, artifact)], output)
 
@@ -55,7 +55,13 @@ def _kinds(rows: "pd.DataFrame", limits: PreferencePairsLimits) -> Table:
     )
     by_kind = measured.groupby("kind", as_index=False).agg(equal_length_share=("equal", "mean"), length_ratio=("ratio", "median"))
     rules = (
-        between("equal_length_share", 0, limits.max_equal_length_share),
-        between("length_ratio", limits.min_length_ratio, limits.max_length_ratio, critical=False),
+        between("equal_length_share", 0, limits.max_equal_length_share, fields=("max_equal_length_share",)),
+        between(
+            "length_ratio",
+            limits.min_length_ratio,
+            limits.max_length_ratio,
+            critical=False,
+            fields=("min_length_ratio", "max_length_ratio"),
+        ),
     )
     return Table(name="kinds", rows=by_kind, key=("kind",), rules=rules)

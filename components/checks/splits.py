@@ -10,13 +10,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def counts(rows: "pd.DataFrame", names: tuple[str, ...], column: str, min_rows: int) -> Table:
-    """Requires at least `min_rows` rows in each split for each of `names` and each value that occurs in `column`."""
+def counts(rows: "pd.DataFrame", names: tuple[str, ...], column: str, min_rows: int, field: str) -> Table:
+    """Requires at least `min_rows` rows in each split for each of `names` and each value that occurs in `column`.
+
+    `field` is the field of the limits that sets `min_rows`.
+    """
     import pandas as pd
 
     wanted = sorted({*rows[column].dropna(), *names})
     table = pd.crosstab(rows[column], rows["split"]).reindex(index=wanted, columns=list(SPLITS), fill_value=0)
-    rules = tuple(between(split, min_rows) for split in SPLITS)
+    rules = tuple(between(split, min_rows, fields=(field,)) for split in SPLITS)
     return Table(name="counts", rows=table.rename_axis(column).reset_index(), key=(column,), rules=rules)
 
 

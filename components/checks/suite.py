@@ -42,12 +42,12 @@ class Table:
 
 
 def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
-    """Validate the tables in order, write `output/NAME.html` and return the report.
+    """Validate the tables in order, write `output/NAME.html` and return the report; `checks.NAME` are its limits in a recipe.
 
     Equal tables and rules give equal bytes.
     """
     source = _context().data_sources.add_pandas(name)
-    judged = {table.name: _judge(table, source.add_dataframe_asset(table.name)) for table in tables}
+    judged = {table.name: _judge(name, table, source.add_dataframe_asset(table.name)) for table in tables}
     expectations = tuple(rule.expectation() for rules in judged.values() for rule in rules)
     report = CheckReport(name=name, expectations=expectations, report=f"{name}.html")
     html = render(report, {table: rules[0].rows for table, rules in judged.items()})
@@ -68,13 +68,13 @@ def _context() -> "EphemeralDataContext":
     return get_context(mode="ephemeral", project_config=config)
 
 
-def _judge(table: Table, asset: Any) -> "list[_Judged]":
+def _judge(check: str, table: Table, asset: Any) -> "list[_Judged]":
     from great_expectations import ExpectationSuite
 
     batched = isinstance(table.rows, BatchedTable)
     assert not batched or not WHOLE_COLUMN & {type(rule).__name__ for rule in table.rules}, f"{table.name} is read in batches"
     definition = asset.add_batch_definition_whole_dataframe("all")
-    judged = [_Judged(table, rule) for rule in table.rules]
+    judged = [_Judged(check, table, rule) for rule in table.rules]
     numbered = [rule.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(table.rules)]
     result_format = {
         "result_format": "SUMMARY",
@@ -104,6 +104,8 @@ def _not_empty(table: BatchedTable) -> "Iterator[pd.DataFrame]":
 class _Judged:
     """The outcome of a rule, accumulated batch by batch."""
 
+    check: str
+    """Name of the check, and of its limits in a recipe."""
     table: Table
     rule: "Rule"
     passed: bool = True
@@ -151,6 +153,7 @@ class _Judged:
             observed=self._observed(),
             passed=self.passed,
             critical=self.rule.severity.value == "critical",
+            field=" and ".join(f"checks.{self.check}.{name}" for name in (self.rule.meta or {}).get("fields", ())),
         )
 
     def _observed(self) -> str:

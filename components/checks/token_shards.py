@@ -70,8 +70,13 @@ def _splits(shards: "pd.DataFrame", index: TokenIndex, domains: list[str], limit
     difference = listed.sub(counted, fill_value=0).add_prefix("unlisted_").mul(-1)
     rows = listed.reindex(difference.index).join(difference).reset_index()
     rules = (
-        between("tokens", limits.min_tokens_per_split),
-        between("bytes_per_token", limits.min_bytes_per_token, limits.max_bytes_per_token),
+        between("tokens", limits.min_tokens_per_split, fields=("min_tokens_per_split",)),
+        between(
+            "bytes_per_token",
+            limits.min_bytes_per_token,
+            limits.max_bytes_per_token,
+            fields=("min_bytes_per_token", "max_bytes_per_token"),
+        ),
         *(between(f"unlisted_{name}", 0, 0) for name in COUNTS),
     )
     rows = rows.assign(bytes_per_token=rows["bytes"] / rows["tokens"])
@@ -91,7 +96,12 @@ def _fertility(tokenizer: Path, domains: list[str], limits: TokenShardsLimits) -
     rows = metrics_table(tokenizer, "fertility", ("domain", "tokens_per_byte", "round_trip_failures"))
     rules = (
         covers("domain", domains),
-        between("round_trip_failures", 0, limits.max_round_trip_failures),
-        between("tokens_per_byte", 1 / limits.max_bytes_per_token, 1 / limits.min_bytes_per_token),
+        between("round_trip_failures", 0, limits.max_round_trip_failures, fields=("max_round_trip_failures",)),
+        between(
+            "tokens_per_byte",
+            1 / limits.max_bytes_per_token,
+            1 / limits.min_bytes_per_token,
+            fields=("min_bytes_per_token", "max_bytes_per_token"),
+        ),
     )
     return Table(name="fertility", rows=rows, key=("domain",), rules=rules)

@@ -1,13 +1,13 @@
 """Checks a training run (pretraining, SFT or DPO): losses are finite and fall, and domains were seen in the planned shares."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.artifacts import CheckReport, Mixture, Omissions, TokenIndex, portion_name
+from components.artifacts import Change, Changes, CheckReport, Mixture, TokenIndex, portion_name
 from components.checks import suite
-from components.checks.limits import TrainingLimits
+from components.checks.limits import PretrainingLimits, TrainingLimits, TuningLimits
 from components.checks.omissions import omitted
 from components.checks.own import own_tables
 from components.checks.reading import arrow_table
@@ -19,12 +19,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("step", "loss", "learning_rate", "gradient_norm", "tokens")
+MIN_SMOOTHED = 20
+"""Minimum steps in a mean of the training loss that is judged: the losses of single batches differ by more than a short training
+changes them."""
+
+BETTER = {"answer_loss": "lower", "reward_margin": "higher"}
+"""The held-out measures that judge the course of SFT and of DPO, and in which direction they are better."""
+
+ALL = "all"
+"""The kind of a measure of all held-out examples together, if there are several kinds."""
+
 TOKENS_OF = "tokens/"
 """Prefix of the columns with the tokens seen so far of each domain, and of each `DOMAIN/LANGUAGE` that has its own share."""
 
 
 def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards: Path | None = None) -> CheckReport:
-    """Check the training run that made the checkpoint at `artifact` and write the report to `output/training.html`.
+    """Check the training run that made the checkpoint at `artifact` and write the report to `output/STAGE.html`.
 
     With `token_shards`, the shards that the run was trained on, the mixture is checked too.
 
@@ -32,12 +42,13 @@ def check(limits: TrainingLimits, *, artifact: Path, output: Path, token_shards:
     """
     arrow = arrow_table(artifact, "training", COLUMNS)
     history = arrow.to_pandas()
-    tables = [_steps(history, limits), _loss(history, limits), _figures(arrow)]
-    if (artifact / Omissions.NAME).is_file():  # pretraining leaves out nothing
-        tables.append(omitted(artifact, limits.max_omitted_share, "checks.training.max_omitted_share"))
-    if token_shards:
+    changes = Changes.read(artifact).rows if (artifact / Changes.NAME).is_file() else ()
+    tables = [_steps(history, limits), _loss(history, limits, held_out=bool(changes)), _figures(arrow)]
+    if isinstance(limits, TuningLimits):
+        tables += [_held_out(changes, limits), omitted(artifact, limits.max_omitted_share)]
+    if token_shards and isinstance(limits, PretrainingLimits):
         tables.append(_mixture(history, token_shards, limits))
-    return suite.run("training", [*tables, *own_tables(limits, artifact)], output)
+    return suite.run(limits.CHECK, [*tables, *own_tables(limits, artifact)], output)
 
 
 def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
@@ -49,26 +60,50 @@ def _steps(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
         has_rows(),
         between("step_gain", 1, 1),
         between("token_gain", 1),
-        between("gradient_norm", 0, limits.max_gradient_norm),
+        between("gradient_norm", 0, limits.max_gradient_norm, fields=("max_gradient_norm",)),
         between("learning_rate", 0),
     )
     return Table(name="steps", rows=rows, key=("step",), rules=rules)
 
 
-def _loss(history: "pd.DataFrame", limits: TrainingLimits) -> Table:
+def _loss(history: "pd.DataFrame", limits: TrainingLimits, *, held_out: bool) -> Table:
+    """The training loss at the start and at the end, smoothed; with held-out measures, those judge the course instead."""
     import pandas as pd
 
     loss = history["loss"][_learned(history)]
-    tenth = max(len(loss) // 10, 1)
-    first, last = loss.head(tenth).mean(), loss.tail(tenth).mean()
+    smoothed = min(max(len(loss) // 10, MIN_SMOOTHED), max(len(loss) // 2, 1))
+    first, last = loss.head(smoothed).mean(), loss.tail(smoothed).mean()
+    judged = not held_out and smoothed >= MIN_SMOOTHED
     row = {"not_finite_steps": len(history) - len(loss), "first_loss": first, "last_loss": last, "loss_ratio": last / first}
     rules = (
-        between("not_finite_steps", 0, limits.max_not_finite_steps),
+        between("not_finite_steps", 0, limits.max_not_finite_steps, fields=("max_not_finite_steps",)),
         finite("first_loss"),
         finite("last_loss"),
-        between("loss_ratio", 0, limits.max_loss_ratio),
+        *([between("loss_ratio", 0, limits.max_loss_ratio, fields=("max_loss_ratio",))] if judged else []),
     )
     return Table(name="loss", rows=pd.DataFrame([row]), key=("first_loss", "last_loss"), rules=rules)
+
+
+def _held_out(changes: Sequence[Change], limits: TuningLimits) -> Table:
+    """The measures of all held-out examples together, and how many of them the training made worse."""
+    import pandas as pd
+
+    kinds = {change.kind for change in changes}
+    whole = [change for change in changes if change.measure in BETTER and (change.kind == ALL or ALL not in kinds)]
+    worse = [change for change in whole if _is_worse(change)]
+    words = "; ".join(
+        f"{change.measure} {change.before:.4g} before, {change.after:.4g} after "
+        f"({change.after_low:.4g} to {change.after_high:.4g})"
+        for change in worse or whole
+    )
+    rule = between("worse_measures", 0, limits.max_worse_measures, fields=("max_worse_measures",))
+    rows = pd.DataFrame([{"measures": words or "none", "worse_measures": len(worse)}])
+    return Table(name="held out", rows=rows, key=("measures",), rules=(rule,))
+
+
+def _is_worse(change: Change) -> bool:
+    """Whether the whole 95 % confidence interval of the measure after training is worse than the measure before."""
+    return change.after_low > change.before if BETTER[change.measure] == "lower" else change.after_high < change.before
 
 
 def _figures(arrow: "pa.Table") -> Table:
@@ -89,7 +124,7 @@ def _figures(arrow: "pa.Table") -> Table:
     return Table(name="figures", rows=pd.DataFrame(rows), key=("figure",), rules=rules)
 
 
-def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits) -> Table:
+def _mixture(history: "pd.DataFrame", token_shards: Path, limits: PretrainingLimits) -> Table:
     """Target and realised share of every domain, and of every `DOMAIN/LANGUAGE` that has its own share."""
     import pandas as pd
 
@@ -107,7 +142,7 @@ def _mixture(history: "pd.DataFrame", token_shards: Path, limits: TrainingLimits
         }
     )
     rows["deviation"] = (rows["realised"] - rows["target"]).abs()
-    rules = (finite("realised"), between("deviation", 0, limits.max_mixture_deviation))
+    rules = (finite("realised"), between("deviation", 0, limits.max_mixture_deviation, fields=("max_mixture_deviation",)))
     return Table(name="mixture", rows=rows, key=("domain", "target", "realised"), rules=rules)
 
 

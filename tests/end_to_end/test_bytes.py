@@ -34,7 +34,7 @@ def counted(directory: Path, home: str, endpoint: str, *words: str) -> Counts:
     notes, proxy = directory / f"{home}.hashed", CountingProxy(endpoint)
     where = ("--home", str(directory / home), "--artifact-root", f"s3://{BUCKET}/tiny")
     # what is counted does not depend on how well a model learns that has seen next to nothing
-    where += ("--set", "checks.training.max_loss_ratio=2")
+    where += ("--set", "checks.pretraining.max_loss_ratio=2", "--set", "checks.dpo.max_worse_measures=2")
     command = [sys.executable, "-m", "tests.end_to_end.counted", str(notes), str(directory / f"{home}-views"), "run", "tiny"]
     with proxy.serving() as url:
         environment = {**os.environ, "AWS_ENDPOINT_URL": url, "PYTHONPATH": str(ROOT)}

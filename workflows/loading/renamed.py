@@ -85,10 +85,6 @@ RENAMED: dict[str, str] = {
     "checks.preference_pairs.equal_length_share": "checks.preference_pairs.max_equal_length_share",
     "checks.preference_pairs.length_ratio": "checks.preference_pairs.min_length_ratio and "
     "checks.preference_pairs.max_length_ratio",
-    "checks.training.not_finite_steps": "checks.training.max_not_finite_steps",
-    "checks.training.gradient_norm": "checks.training.max_gradient_norm",
-    "checks.training.loss_ratio": "checks.training.max_loss_ratio",
-    "checks.training.mixture_deviation": "checks.training.max_mixture_deviation",
     "checks.evaluation.models": "checks.evaluation.min_models",
     "checks.evaluation.baselines": "checks.evaluation.min_baselines",
     "checks.evaluation.bits_per_byte": "checks.evaluation.min_bits_per_byte and checks.evaluation.max_bits_per_byte",
@@ -124,7 +120,19 @@ RENAMED |= {
         "on_spike": "incidents.on_spike",
     }.items()
 }
-"""Renamed fields of recipes: old path -> new path, or two new paths joined by "and". Errors about an old name give the new."""
+RENAMED |= {
+    f"checks.training.{old}": " and ".join(f"checks.{check}.{new}" for check in checks)
+    for new, checks in {
+        "max_not_finite_steps": ("pretraining", "sft", "dpo"),
+        "max_gradient_norm": ("pretraining", "sft", "dpo"),
+        "max_loss_ratio": ("pretraining", "sft", "dpo"),
+        "max_mixture_deviation": ("pretraining",),
+        "max_omitted_share": ("sft", "dpo"),
+        "own_checks": ("pretraining", "sft", "dpo"),
+    }.items()
+    for old in {new, new.removeprefix("max_")}
+}
+"""Renamed fields of recipes: old path -> new path, or several joined by "and". Errors about an old name give the new."""
 
 
 def new_name_of(path: str) -> str:

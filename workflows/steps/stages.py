@@ -24,6 +24,11 @@ def last_stage(name: str) -> str:
     return name
 
 
+def stage_of(step: str) -> str:
+    """The stage of a step; the step itself if it belongs to no stage, as in sweeps."""
+    return next((stage for stage, steps in STAGES.items() if step in steps), step)
+
+
 def steps_of(name: str) -> tuple[str, ...]:
     """The steps that `--fresh name` executes again: those of a stage, or one step. Raises `ConfigError` for an unknown name."""
     if name == "alignment":

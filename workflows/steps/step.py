@@ -123,7 +123,7 @@ async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping
 
 async def checked(run: Run, task: StepTask[Check], limits: Any, artifact: Artifact, **others: Any) -> Check:
     """Obtain the check of an artifact. Raises `CheckFailed` if the check did not pass."""
-    return gate(run.store, await obtain(run, task, limits, artifact=artifact, **others))
+    return gate(run.store, await obtain(run, task, limits, artifact=artifact, **others), run.journal)
 
 
 Call = Callable[[Work], Mapping[str, Any] | CheckReport]

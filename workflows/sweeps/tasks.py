@@ -138,7 +138,7 @@ async def _judged(config: Sweep, run: Run, law: ScalingLaw, tokens: dict[str, Ar
     await checked(run, scaling.check_plan, config.checks.plan, plan)
     base = await obtain(run, pretraining.pretraining, config.pretraining, plan=plan, **tokens)
     learned = {"token_shards": tokens["token_shards"]}
-    await checked(run, pretraining.check_pretraining, config.checks.training, base, **learned)
+    await checked(run, pretraining.check_pretraining, config.checks.pretraining, base, **learned)
     verdict = await obtain(run, scaling.verdict, config.fit, plan=plan, checkpoint=base)
     return verdict.as_(Artifact)
 

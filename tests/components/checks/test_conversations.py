@@ -27,7 +27,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "counts: train is at least 10": ("conversations", lambda t: t.assign(split="validation")),
     "counts: validation is at least 10": ("conversations", lambda t: t.assign(split="train")),
     "groups: splits is 1": ("conversations", lambda t: t.assign(group="g0")),
-    "left out: at most 50 % of a source is left out (checks.conversations.max_omitted_share)": (Omissions.NAME, mostly_omitted),
+    "left out: at most 50 % of a source is left out": (Omissions.NAME, mostly_omitted),
 }
 
 

@@ -65,7 +65,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "precision",
         lambda t: t.assign(low=0.95, precision=0.99),
     ),
-    "left out: at most 50 % of a source is left out (checks.corpus.max_omitted_share)": (Omissions.NAME, mostly_omitted),
+    "left out: at most 50 % of a source is left out": (Omissions.NAME, mostly_omitted),
     "quality: has rows": ("quality", lambda t: t.iloc[:0]),
     "quality: refused_share is between 0 and 0.3": ("quality", lambda t: t.assign(refused_documents=20)),
     "quality: refused_bytes_share is between 0 and 1": ("quality", lambda t: t.assign(refused_bytes=60_000)),

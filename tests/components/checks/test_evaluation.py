@@ -38,7 +38,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "alignment: before is finite": ("alignment", lambda t: t.assign(before=float("nan"))),
     "alignment: after is finite": ("alignment", lambda t: t.assign(after=float("inf"))),
     "alignment: gain is at least 0": ("alignment", lambda t: t.assign(after=t["after"] - 1)),
-    "left out: at most 50 % of a source is left out (checks.evaluation.max_omitted_share)": (Omissions.NAME, mostly_omitted),
+    "left out: at most 50 % of a source is left out": (Omissions.NAME, mostly_omitted),
 }
 
 

@@ -1,5 +1,7 @@
 """Invalid limits are refused with the field, the value and what is allowed."""
 
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from components.checks import limits
 from components.checks.limits import CheckLimits
 from components.errors import ConfigError
+from tests.paths import ROOT
 
 REFUSED = [
     (limits.CorpusLimits, "min_median_bytes", 60_000.0),
@@ -29,10 +32,12 @@ REFUSED = [
     (limits.PreferencePairsLimits, "min_pairs_per_split", 0),
     (limits.PreferencePairsLimits, "max_equal_length_share", 2.0),
     (limits.PreferencePairsLimits, "min_length_ratio", 0.0),
-    (limits.TrainingLimits, "max_not_finite_steps", -1),
-    (limits.TrainingLimits, "max_gradient_norm", 0.0),
-    (limits.TrainingLimits, "max_loss_ratio", 0.0),
-    (limits.TrainingLimits, "max_mixture_deviation", -0.1),
+    (limits.DPOLimits, "max_not_finite_steps", -1),
+    (limits.DPOLimits, "max_gradient_norm", 0.0),
+    (limits.DPOLimits, "max_loss_ratio", 0.0),
+    (limits.PretrainingLimits, "max_mixture_deviation", -0.1),
+    (limits.SFTLimits, "max_worse_measures", -1),
+    (limits.DPOLimits, "max_omitted_share", 1.1),
     (limits.EvaluationLimits, "min_models", ()),
     (limits.EvaluationLimits, "min_bits_per_byte", 0.0),
     (limits.EvaluationLimits, "min_documents_per_domain", 0),
@@ -56,5 +61,14 @@ def test_the_ends_of_a_range_are_held_against_each_other() -> None:
 
 
 def test_every_check_has_its_limits_in_one_value() -> None:
-    names = [name for name in dir(limits) if name.endswith("Limits") and name != "CheckLimits"]
+    shared = {"CheckLimits", "TrainingLimits", "TuningLimits"}
+    names = [name for name in dir(limits) if name.endswith("Limits") and name not in shared]
     assert sorted(names) == sorted(type(getattr(CheckLimits(), field)).__name__ for field in CheckLimits.__dataclass_fields__)
+
+
+def test_every_limit_is_named_by_the_rules_that_it_sets() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "components/checks").glob("*.py")]
+    named = {name for text in sources for name in re.findall(r'"((?:min|max)_\w+)"', text)}
+    sections = [type(getattr(limits.CheckLimits(), field.name)) for field in fields(limits.CheckLimits)]
+    unnamed = {field.name for section in sections for field in fields(section)} - named
+    assert unnamed == {"own_checks", "min_baselines"}

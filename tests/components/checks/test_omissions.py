@@ -14,9 +14,9 @@ def judged(artifact: Path, output: Path, *rows: Omission) -> tuple[bool, str]:
     """Whether a limit of a quarter holds for this record, and what was observed."""
     (artifact / "metrics").mkdir()
     Omissions(rows=rows).write(artifact)
-    table = omitted(artifact, 0.25, "checks.sft.max_omitted_share")
+    table = omitted(artifact, 0.25)
     (expectation,) = suite.run("limits", [table], output).expectations
-    assert expectation.name == "left out: at most 25 % of a source is left out (checks.sft.max_omitted_share)"
+    assert expectation.name == "left out: at most 25 % of a source is left out"
     return expectation.passed, expectation.observed
 
 
@@ -44,8 +44,8 @@ def test_nothing_left_out_passes(tmp_path: Path, output: Path) -> None:
 
 
 def test_a_step_without_a_record_left_out_nothing_and_a_damaged_one_is_named(tmp_path: Path, output: Path) -> None:
-    assert suite.run("limits", [omitted(tmp_path, 0.25, "x")], output).passed
+    assert suite.run("limits", [omitted(tmp_path, 0.25)], output).passed
     (tmp_path / "metrics").mkdir()
     (tmp_path / Omissions.NAME).write_text('{"rows": 3}')
     with pytest.raises(DamagedArtifact, match=r"omissions\.json"):
-        omitted(tmp_path, 0.25, "x")
+        omitted(tmp_path, 0.25)

@@ -98,8 +98,9 @@ def test_every_check_asks_the_recipe_s_own(
     name: str, check: Callable[..., Extension], output: Path, request: pytest.FixtureRequest
 ) -> None:
     limits = dataclasses.replace(getattr(CheckLimits(), name), own_checks=(check(max_files=0),))
-    artifact = request.getfixturevalue("checkpoint" if name == "training" else name)
+    trained = name in {"pretraining", "sft", "dpo"}
+    artifact = request.getfixturevalue("checkpoint" if trained else name)
     more = {"tokenizer": request.getfixturevalue("tokenizer")} if name == "token_shards" else {}
-    module = importlib.import_module(f"components.checks.{name}")
+    module = importlib.import_module(f"components.checks.{'training' if trained else name}")
     report = module.check(limits, artifact=artifact, output=output, **more)
     assert report.failures[-1].name == "few-files folders: files is between 1 and 0"

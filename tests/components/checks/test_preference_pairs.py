@@ -31,7 +31,7 @@ BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "counts: train is at least 5": ("preference_pairs", lambda t: t.assign(split="validation")),
     "counts: validation is at least 5": ("preference_pairs", lambda t: t.assign(split="train")),
     "groups: splits is 1": ("preference_pairs", lambda t: t.assign(group="g0")),
-    "left out: at most 50 % of a source is left out (checks.preference_pairs.max_omitted_share)": (
+    "left out: at most 50 % of a source is left out": (
         Omissions.NAME,
         mostly_omitted,
     ),

@@ -22,10 +22,10 @@ def _run(table: Table, output: Path) -> CheckReport:
 
 
 def test_values_are_counted_by_split(output: Path) -> None:
-    rows = splits.counts(ROWS, (), "kind", 1).rows
+    rows = splits.counts(ROWS, (), "kind", 1, "min_pairs_per_split").rows
     assert isinstance(rows, pd.DataFrame)
     assert rows.to_dict("records") == [{"kind": "a", "train": 2, "validation": 1}, {"kind": "b", "train": 1, "validation": 1}]
-    report = _run(splits.counts(ROWS, (), "kind", 2), output)
+    report = _run(splits.counts(ROWS, (), "kind", 2, "min_pairs_per_split"), output)
     assert [e.observed for e in report.failures] == [
         "1 of 2 rows: kind b, train 1",
         "2 of 2 rows: kind a, validation 1; kind b, validation 1",
@@ -33,7 +33,8 @@ def test_values_are_counted_by_split(output: Path) -> None:
 
 
 def test_a_name_without_rows_is_counted_too(output: Path) -> None:
-    report = _run(splits.counts(ROWS, ("a", "c"), "kind", 1), output)
+    report = _run(splits.counts(ROWS, ("a", "c"), "kind", 1, "min_pairs_per_split"), output)
+    assert {e.field for e in report.failures} == {"checks.fruit.min_pairs_per_split"}
     assert [e.observed for e in report.failures] == ["1 of 3 rows: kind c, train 0", "1 of 3 rows: kind c, validation 0"]
 
 

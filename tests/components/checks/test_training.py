@@ -1,6 +1,7 @@
 """Data that breaks each expectation on a training run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.artifacts import Omissions
-from components.checks.limits import TrainingLimits
+from components.artifacts import Change, Changes, Omissions
+from components.checks.limits import DPOLimits, PretrainingLimits, SFTLimits, TuningLimits
 from components.checks.training import check
 from tests.components.checks.conftest import mostly_omitted, omit
 
-LIMITS = TrainingLimits()
+LIMITS = PretrainingLimits()
 
 BREAKS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "steps: has rows": ("training", lambda t: t.iloc[:0]),
@@ -67,13 +68,75 @@ def test_without_token_shards_no_mixture_is_expected(checkpoint: Path, output: P
     assert not [expectation.name for expectation in report.expectations if expectation.name.startswith("mixture")]
 
 
-def test_a_training_that_left_out_most_of_a_file_is_refused(checkpoint: Path, output: Path, spoil: Any) -> None:
+def changes(checkpoint: Path, measure: str, *rows: tuple[str, float, float, float, float]) -> None:
+    """Held-out measures: kind, before, after and the interval of after."""
+    made = [
+        Change(measure=measure, kind=kind, before=before, after=after, after_low=low, after_high=high)
+        for kind, before, after, low, high in rows
+    ]
+    Changes(rows=tuple(made)).write(checkpoint)
+
+
+@pytest.mark.parametrize("limits", [SFTLimits(), DPOLimits()])
+def test_a_training_that_left_out_most_of_a_file_is_refused(
+    limits: TuningLimits, checkpoint: Path, output: Path, spoil: Any
+) -> None:
     omit(checkpoint, "chats.jsonl", "conversations")
-    assert check(LIMITS, artifact=checkpoint, output=output).passed
+    assert check(limits, artifact=checkpoint, output=output).passed
     spoil(checkpoint, Omissions.NAME, mostly_omitted)
-    (failure,) = check(LIMITS, artifact=checkpoint, output=output).failures
-    assert failure.name == "left out: at most 50 % of a source is left out (checks.training.max_omitted_share)"
+    (failure,) = check(limits, artifact=checkpoint, output=output).failures
+    assert failure.name == "left out: at most 50 % of a source is left out"
+    assert failure.field == f"checks.{limits.CHECK}.max_omitted_share"
     assert "60 missing-field" in failure.observed
+
+
+def noise(steps: int, last: float = 0.7) -> Callable[[Any], Any]:
+    """A training of so many steps whose loss goes up and down around 0.7, and ends at `last`."""
+    return lambda t: t.head(steps).assign(loss=[0.69 + 0.04 * (step % 2) for step in range(steps - 1)] + [last])
+
+
+@pytest.mark.parametrize("steps", [5, 11, 39])
+def test_the_noise_of_a_few_steps_is_not_judged(steps: int, checkpoint: Path, output: Path, spoil: Any) -> None:
+    spoil(checkpoint, "training", noise(steps, last=0.9))
+    failures = {failure.name for failure in check(DPOLimits(), artifact=checkpoint, output=output).failures}
+    assert failures <= {"figures: measured is at least 1"}
+
+
+def test_a_loss_that_rises_over_many_steps_is_refused_with_the_field_of_its_stage(
+    checkpoint: Path, output: Path, spoil: Any
+) -> None:
+    spoil(checkpoint, "training", lambda t: t.assign(loss=t["step"] / 10))
+    (failure,) = check(DPOLimits(), artifact=checkpoint, output=output).failures
+    assert failure.field == "checks.dpo.max_loss_ratio"
+    assert check(DPOLimits(max_loss_ratio=10), artifact=checkpoint, output=output).passed
+
+
+def test_held_out_measures_judge_instead_of_the_training_loss(checkpoint: Path, output: Path, spoil: Any) -> None:
+    spoil(checkpoint, "training", lambda t: t.assign(loss=t["step"] / 10))
+    changes(checkpoint, "reward_margin", ("all", 0.0, 0.4, 0.1, 0.7), ("user", 0.0, -0.5, -0.9, -0.2))
+    assert check(DPOLimits(), artifact=checkpoint, output=output).passed
+
+
+@pytest.mark.parametrize(
+    ("limits", "measure", "after", "passes"),
+    [
+        (DPOLimits(), "reward_margin", (-0.1, -0.3, 0.1), True),
+        (DPOLimits(), "reward_margin", (-0.4, -0.7, -0.1), False),
+        (SFTLimits(), "answer_loss", (0.2, -0.1, 0.5), True),
+        (SFTLimits(), "answer_loss", (0.4, 0.1, 0.7), False),
+    ],
+)
+def test_a_measure_fails_only_if_it_became_worse_beyond_its_interval(
+    limits: TuningLimits, measure: str, after: tuple[float, float, float], passes: bool, checkpoint: Path, output: Path
+) -> None:
+    changes(checkpoint, measure, ("all", 0.0, *after))
+    report = check(limits, artifact=checkpoint, output=output)
+    assert report.passed == passes
+    if not passes:
+        (failure,) = report.failures
+        assert failure.field == f"checks.{limits.CHECK}.max_worse_measures"
+        assert f"{measure} 0 before, {after[0]:g} after" in failure.observed
+        assert check(replace(limits, max_worse_measures=1), artifact=checkpoint, output=output).passed
 
 
 def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoint: Path, output: Path) -> None:
@@ -91,7 +154,7 @@ def test_a_nan_among_the_validations_is_not_taken_for_an_unmeasured_one(checkpoi
 def test_steps_that_were_skipped_are_counted_and_allowed_up_to_the_limit(checkpoint: Path, output: Path, spoil: Any) -> None:
     spoil(checkpoint, "training", lambda t: t.assign(loss=t["loss"].where(t["step"] != 30)))
     assert not check(LIMITS, artifact=checkpoint, output=output).passed
-    assert check(TrainingLimits(max_not_finite_steps=1), artifact=checkpoint, output=output).passed
+    assert check(PretrainingLimits(max_not_finite_steps=1), artifact=checkpoint, output=output).passed
 
 
 def test_the_target_of_a_domain_ends_at_its_epoch_limit(checkpoint: Path, token_shards: Path, output: Path, spoil: Any) -> None:
