@@ -25,6 +25,8 @@ UNMIRRORED: dict[str, str] = {
     "workflows/commands/run.py": "a display around a run: tests/end_to_end/test_chain.py",
     "workflows/preflight/omissions.py": "tests/workflows/preflight/test_benchmarks.py has sources that lose too many items",
     "workflows/recipes/laptop.py": "values: tests/workflows/recipes/test_recipes.py",
+    "workflows/recipes/one_gpu.py": "tests/workflows/recipes/test_gpu_recipes.py",
+    "workflows/recipes/recipe_7b.py": "tests/workflows/recipes/test_gpu_recipes.py",
     "workflows/recipes/smoke.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/recipes/tiny.py": "values: tests/workflows/recipes/test_recipes.py",
     "workflows/sweeps/python_text.py": "values: tests/workflows/sweeps/test_sweep.py",

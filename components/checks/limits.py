@@ -4,7 +4,6 @@ A `min_…` field is the smallest value that passes, a `max_…` field the large
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from components.artifacts import BASELINES
 from components.errors import require
@@ -178,7 +177,7 @@ class PreferencePairsLimits(OwnChecks):
 class TrainingLimits(OwnChecks):
     """What any training run must look like before its checkpoint is used."""
 
-    CHECK: ClassVar[str]
+    CHECK = ""
     """Name of the check, and of these limits in a recipe."""
 
     max_not_finite_steps: int = 0
