@@ -4,15 +4,24 @@ The environment variable `LONGRUN_HOOK` names it. No recipe, journal or message 
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.errors import ConfigError
 from components.files import JSON
 from infra.variables import variable
 
 HOOK = "LONGRUN_HOOK"
 """Variable with the path of a program, which gets the facts as JSON on standard input, or a URL, to which they are posted."""
+
+
+def require_hook() -> None:
+    """Raise `ConfigError` if the hook is a program that cannot be executed; whether a URL answers is not asked."""
+    target = variable(HOOK) or ""
+    if target and not _is_url(target) and shutil.which(Path(target).expanduser()) is None:
+        raise ConfigError(f"${HOOK} names no executable file; set it to the path of one, or to a URL, or unset it")
 
 
 def call_hook(facts: Mapping[str, JSON], seconds: float) -> str:
@@ -23,7 +32,11 @@ def call_hook(facts: Mapping[str, JSON], seconds: float) -> str:
     target = variable(HOOK) or ""
     if not target:
         return ""
-    return _posted(target, facts, seconds) if target.startswith(("http://", "https://")) else _executed(target, facts, seconds)
+    return _posted(target, facts, seconds) if _is_url(target) else _executed(target, facts, seconds)
+
+
+def _is_url(target: str) -> bool:
+    return target.startswith(("http://", "https://"))
 
 
 def _executed(program: str, facts: Mapping[str, JSON], seconds: float) -> str:

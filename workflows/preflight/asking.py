@@ -14,7 +14,7 @@ from infra.bundle import code_version
 from infra.settings import Settings
 from workflows.preflight.alignment import ConversationFiles, PairFiles
 from workflows.preflight.benchmarks import BenchmarkFiles, BenchmarkItems
-from workflows.preflight.machine import Installed, InstructionPackages, Room, Stores
+from workflows.preflight.machine import Hook, Installed, InstructionPackages, Room, Stores
 from workflows.preflight.own_code import OwnClasses, OwnTasks
 from workflows.preflight.question import Problem, Question
 from workflows.preflight.sources import SourceFiles, WordLists
@@ -45,6 +45,7 @@ def questions_of_machine(config: Recipe | Sweep, settings: Settings) -> list[Que
     """The questions about the machine and the services of a run."""
     return [
         Room(config=config, home=settings.home),
+        Hook(),
         Stores(artifact_root=settings.artifact_root, mlflow_uri=settings.mlflow_uri),
     ]
 

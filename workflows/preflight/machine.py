@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from infra.bucket import object_store_endpoint, require_store, require_writable
+from infra.hook import require_hook
 from infra.mlflow.tracking import require_server
 from infra.urls import HERE
 from workflows.preflight.question import Problem, Question, problems_of
@@ -62,6 +63,17 @@ class Room(Question):
         """Measure both."""
         yield from problems_of("", lambda: require_disk(self.config, self.home))
         yield from problems_of("", lambda: require_memory(self.config))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook(Question):
+    """Can the hook be executed that is called when the run ends?"""
+
+    STAGE: ClassVar[str] = "curation"
+
+    def problems(self) -> Iterator[Problem]:
+        """Look for its program."""
+        yield from problems_of("", require_hook)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from tests.servers import client, free_port
 from tests.training_configs import with_training
 from tests.workflows.preflight.test_alignment import pair
 from workflows.preflight.alignment import PairFiles
-from workflows.preflight.machine import Installed, InstructionPackages, Room, Stores
+from workflows.preflight.machine import Hook, Installed, InstructionPackages, Room, Stores
 from workflows.recipe import load_recipe
 
 
@@ -43,6 +43,19 @@ def test_disk_and_memory_are_both_asked_about(tmp_path: Path) -> None:
     disk, memory = map(str, Room(config=replace(recipe, pretraining=large), home=tmp_path).problems())
     assert "of disk" in disk
     assert "of memory" in memory
+
+
+def test_a_hook_that_cannot_be_executed_is_said_without_its_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "secret-hook"
+    program.write_text("#!/bin/sh\n")
+    monkeypatch.setenv("LONGRUN_HOOK", str(program))
+    (problem,) = Hook().problems()
+    assert str(problem).startswith("$LONGRUN_HOOK names no executable file")
+    assert "secret-hook" not in str(problem)
+    program.chmod(0o755)
+    assert list(Hook().problems()) == []
+    monkeypatch.setenv("LONGRUN_HOOK", "https://example.org/hook")
+    assert list(Hook().problems()) == []
 
 
 @pytest.fixture
