@@ -1,8 +1,9 @@
 """The procedure that SFT and DPO share: train a model on items, and measure it on held-out items before and after."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -38,6 +39,8 @@ from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingSettings
 from components.training.device import training_device
 from components.training.history import write_history
+from components.training.incidents import NAME as INCIDENTS
+from components.training.incidents import Incidents, SeenSequence, read_incidents, write_incidents
 from components.training.loop import Objective, Trained, TrainSpec, train
 from components.training.resources import require_memory
 
@@ -159,6 +162,7 @@ def launch(
     write_history(tuned.trained.history, spec.output / "metrics" / "training.parquet")
     Changes(rows=tuned.changes).write(spec.output)
     tuned.omissions.write(spec.output)
+    write_incidents(read_incidents(spec.scratch / INCIDENTS), spec.output / "metrics" / INCIDENTS)
     return _figures(tuned, headlines)
 
 
@@ -183,7 +187,13 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     validation = measured if config.training.validation_steps else None
     steps = config.epochs * batches.steps_per_epoch
     trained = train(
-        TrainSpec(model=model, objective=method.objective(), batches=batches, validation=validation),
+        TrainSpec(
+            model=model,
+            objective=method.objective(),
+            batches=batches,
+            validation=validation,
+            on_incident=Incidents(spec.scratch / INCIDENTS, partial(_sequences, training, batches), _report_command),
+        ),
         TrainingSettings(
             config=config.training,
             steps=steps,
@@ -199,6 +209,16 @@ def tune(spec: Spec[Config], method: Method, reporter: TrainingReporter) -> Tune
     )
     changes = _finish(model, measured, spec, reporter) if measured else []
     return Tuned(trained, tuple(changes), len(training), omissions)
+
+
+def _sequences(items: Sequence[Labelled], batches: ShuffledBatches, step: int) -> Iterator[SeenSequence]:
+    """The items of the global batch of `step` (from 0)."""
+    for index in batches.indices(step):
+        yield SeenSequence(items[index].kind, int(index), (items[index].uri,))
+
+
+def _report_command(step: int) -> str:
+    return "longrun report latest"
 
 
 def _finish(model: Decoder, measured: _HeldOut, spec: Spec[Config], reporter: TrainingReporter) -> list[Change]:

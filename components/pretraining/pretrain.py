@@ -1,6 +1,5 @@
 """Trains a base model from a plan and token shards (DeepSeek LLM, arXiv 2401.02954, section 2)."""
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from components.artifacts import Figures, Mixture, ModelShape, Plan, TrainingOutcome, encoded
+from components.artifacts import Figures, Mixture, ModelShape, Plan, TrainingOutcome
 from components.errors import ConfigError, TrainingError
 from components.files import JSON
 from components.flops import model_flops_per_token, non_embedding_flops_per_token, parameters
@@ -23,7 +22,7 @@ from components.model.huggingface import WEIGHTS, StoredWeights, save
 from components.ports import Launcher, Metrics, RemoteScratch, TrainingReporter
 from components.ports.verification import HASHED
 from components.pretraining.config import PretrainingConfig
-from components.pretraining.documents import Incidents, read_incidents
+from components.pretraining.documents import documents_of
 from components.pretraining.held_out import NAME, HeldOutBitsPerByte
 from components.pretraining.packed import NextToken, PackedBatches
 from components.pretraining.shared_prefix import CHECKPOINT, prefix_identity, require_same_prefix
@@ -33,14 +32,14 @@ from components.training.checkpoints.saving import CheckpointPlan
 from components.training.config import TrainingConfig, TrainingSettings
 from components.training.data_order import DataOrder
 from components.training.history import write_history
+from components.training.incidents import NAME as INCIDENTS
+from components.training.incidents import Incidents, read_incidents, write_incidents
 from components.training.loop import Trained, TrainSpec, train
 from components.training.parallel.placement import Weights
 from components.training.portions import Portion, explain
 from components.training.resources import require_disk, require_memory
 
 logger = logging.getLogger(__name__)
-
-INCIDENTS = "incidents.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,10 +181,7 @@ def _write_metrics(
     output = spec.output
     write_history(trained.history, output / "metrics" / "training.parquet", columns)
     pq.write_table(_mixture_table(portions), output / "metrics" / "mixture.parquet", compression="zstd")
-    incidents = read_incidents(spec.incidents)
-    if incidents:
-        lines = (json.dumps(encoded(incident), ensure_ascii=False) + "\n" for incident in incidents)
-        (output / "metrics" / INCIDENTS).write_text("".join(lines))
+    write_incidents(read_incidents(spec.incidents), output / "metrics" / INCIDENTS)
 
 
 def planned_batches(config: PretrainingConfig, *, plan: Path, token_shards: Path) -> PackedBatches:
@@ -219,13 +215,17 @@ def _work(spec: _Spec, reporter: TrainingReporter) -> Trained | None:
             "model_flops_utilisation": model_flops_per_token(plan.shape, plan.sequence_length),
             "paper_flops_utilisation": non_embedding_flops_per_token(plan.shape, plan.sequence_length),
         },
-        on_incident=Incidents(spec.incidents, batches),
+        on_incident=Incidents(spec.incidents, partial(documents_of, batches), _batch_command),
     )
     trained = train(training, settings, spec.checkpoints, reporter)
     if reporter.rank != 0:
         return None
     save(model, spec.tokenizer, spec.output)
     return trained
+
+
+def _batch_command(step: int) -> str:
+    return f"longrun batch latest {step}"
 
 
 def _initial_model(spec: _Spec) -> tuple[Decoder, Weights]:

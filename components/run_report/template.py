@@ -168,8 +168,11 @@ Red marks are steps with a loss spike, or with a loss or gradient that is not fi
 <div class="card incident" id="{{ training.step }}-{{ incident.step }}">
 <h3>Step {{ incident.step }}</h3><p>{{ incident.reason }}</p>
 {% if incident.documents %}
+{% if training.step == "pretraining" %}
 <p>Its documents, also shown by <code>longrun batch {{ report.run }} {{ incident.step }}</code></p>
-<div class="scroll"><table><tr><th>domain</th><th class="words">documents of a sequence</th></tr>
+{% endif %}
+<div class="scroll"><table>
+<tr><th>{{ "domain" if training.step == "pretraining" else "kind" }}</th><th class="words">documents of a sequence</th></tr>
 {% for domain, ids in incident.documents[:max_sequences] %}
 <tr><td>{{ domain }}</td><td class="words"><code>{{ ids | join(" ") }}</code></td></tr>
 {% endfor %}

@@ -10,7 +10,7 @@ from workflows.steps.journal import Journal
 from workflows.steps.journals import BEGUN, journal_of
 
 if TYPE_CHECKING:
-    from components.pretraining.documents import SeenSequence
+    from components.training.incidents import SeenSequence
 
 
 def batch(settings: Settings, run: str, step: int) -> "list[SeenSequence]":

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from components.artifacts import Artifact, Findings
 from components.errors import ArtifactError, LongrunError
@@ -12,6 +11,9 @@ from components.files import write_text
 from components.ports import ArtifactStore
 from components.run_report.values import MarkedStep, RunReport, SeenTokens, StepCost, TrainingCurves
 from components.series import Series
+from components.training.incidents import NAME as INCIDENTS
+from components.training.incidents import read_incidents
+from components.training.spikes import NOT_FINITE, SPIKE
 from infra.settings import Settings
 from workflows.reports.runs import RunSummary, duration
 from workflows.reports.steps import StepSummary, steps_in
@@ -28,7 +30,6 @@ TRAININGS = {"pretraining": "Pretraining", "sft": "Supervised fine-tuning (SFT)"
 """The steps that train, with their headings."""
 
 _TABLE = "metrics/training.parquet"
-_INCIDENTS = "incidents.jsonl"
 
 
 def write_report(settings: Settings, journal: Journal, path: Path | None = None) -> Path:
@@ -134,15 +135,8 @@ def _series_in(table: Path) -> Series:
 
 def _incidents(store: ArtifactStore, journal: Journal, summary: StepSummary, series: Series) -> Iterator[MarkedStep]:
     """The steps with a spike, or that are not finite, with their documents where they were recorded."""
-    from components.training.spikes import NOT_FINITE, SPIKE
-
-    path = _file(store, summary.artifact, f"metrics/{_INCIDENTS}") if summary.artifact else _scratch(journal, summary.step)
-    recorded: dict[int, Any] = {}
-    if path is not None and path.is_file():
-        # imported only if there are incidents, because it imports torch
-        from components.pretraining.documents import read_incidents
-
-        recorded = {incident.step: incident for incident in read_incidents(path)}
+    path = _file(store, summary.artifact, f"metrics/{INCIDENTS}") if summary.artifact else _scratch(journal, summary.step)
+    recorded = {incident.step: incident for incident in read_incidents(path)} if path is not None else {}
     marked = {step: "a loss spike" for step, _ in series.points(SPIKE)}
     marked |= {step: "the loss or its gradient is not finite" for step, _ in series.points(NOT_FINITE)}
     for step in sorted(recorded.keys() | marked.keys()):
@@ -156,7 +150,7 @@ def _incidents(store: ArtifactStore, journal: Journal, summary: StepSummary, ser
 def _scratch(journal: Journal, step: str) -> Path | None:
     """The incidents of a training that has not finished, in its scratch directory."""
     started = journal.find(step, ("started",)) or {}
-    return Path(started["scratch"]) / _INCIDENTS if "scratch" in started else None
+    return Path(started["scratch"]) / INCIDENTS if "scratch" in started else None
 
 
 def _seen(store: ArtifactStore, steps: Mapping[str, StepSummary]) -> Iterator[SeenTokens]:

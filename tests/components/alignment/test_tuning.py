@@ -15,6 +15,7 @@ from components.artifacts import Omissions
 from components.errors import CheckpointError, ConfigError, ResourceError, TrainingError
 from components.model.huggingface import WEIGHTS
 from components.ports import InProcessLauncher, Launcher, RecordedMetrics, RemoteScratch, SilentMetrics
+from components.training.incidents import read_incidents
 from tests.training_configs import with_training
 
 SFT = with_training(
@@ -198,3 +199,15 @@ class _Rank:
 
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Tell nobody."""
+
+
+@pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
+def test_a_step_that_is_not_finite_is_recorded_with_the_lines_that_it_trained_on(
+    config: SFTConfig | DPOConfig, tune: Tune, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match=r"step \d+: loss .*, gradient not finite"):
+        tune(replace(config, learning_rate=1e30))
+    (incident,) = read_incidents(tmp_path / "one" / "scratch" / "incidents.jsonl")
+    assert 0 < len(incident.sequences) <= config.batch_size
+    assert all(sequence.domain and len(sequence.documents) == 1 and sequence.documents[0] for sequence in incident.sequences)
+    assert len({sequence.start for sequence in incident.sequences}) == len(incident.sequences)
