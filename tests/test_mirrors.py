@@ -7,6 +7,7 @@ import pytest
 from tests.paths import MODULES, ROOT
 
 UNMIRRORED: dict[str, str] = {
+    "components/alignment/pages/template.py": "a template: tests/components/alignment/pages/test_page.py",
     "components/curation/pages/corpus_page_template.py": "a template: tests/components/curation/pages/test_corpus_page.py",
     "components/curation/tables/reasons.py": "names alone: tests/components/curation/test_curate.py counts documents by them",
     "components/curation/tables/schemas.py": "schemas alone: tests/components/curation/test_curate.py and what reads each table",

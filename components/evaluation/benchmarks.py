@@ -45,7 +45,7 @@ def contamination(corpus: Path) -> tuple[Contamination, ...]:
     return tuple(counts)
 
 
-class BadItemError(Exception):
+class UnsuitableItemError(Exception):
     """An item does not fit its `BenchmarkTask`. Only raised and caught within this module."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -111,14 +111,14 @@ def usable_row(task: BenchmarkTask, row: Mapping[str, Any], tally: OmissionTally
     uri = f"{row['file']}#{row['item'] + 1}"
     try:
         return {**_item(task, json.loads(row["record"])), "uri": uri}
-    except BadItemError as error:
+    except UnsuitableItemError as error:
         tally.omit(task.name, UNIT, error.reason, OmissionCase(uri=uri, detail=str(error)), "evaluation.benchmarks")
         return None
 
 
 def _item(task: BenchmarkTask, record: Any) -> Row:
     if not isinstance(record, dict):
-        raise BadItemError("wrong-type", f"the item is {type(record).__name__}, not an object")
+        raise UnsuitableItemError("wrong-type", f"the item is {type(record).__name__}, not an object")
     context, answer = _prompt(task, record), _field(record, task.answer)
     if not task.choices:
         return {"context": context, "gold": _word(answer), "chance": 0.0}
@@ -127,7 +127,7 @@ def _item(task: BenchmarkTask, record: Any) -> Row:
         options = options[0]
     texts = ["" if option is None else str(option).strip() for option in options]
     if len(texts) < 2 or not all(texts):
-        raise BadItemError("wrong-choices", f"its options are {_shown(options)}; allowed: two or more non-empty texts")
+        raise UnsuitableItemError("wrong-choices", f"its options are {_shown(options)}; allowed: two or more non-empty texts")
     return {"context": context, "choices": [f" {text}" for text in texts], "gold": _option_index(task, answer, texts)}
 
 
@@ -136,36 +136,38 @@ def _prompt(task: BenchmarkTask, record: Mapping[str, Any]) -> str:
         return task.prompt.format_map(record)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         has = ", ".join(map(str, record))
-        raise BadItemError("missing-field", f"its prompt needs {_shown(str(error))}; the item has {has}") from error
+        raise UnsuitableItemError("missing-field", f"its prompt needs {_shown(str(error))}; the item has {has}") from error
 
 
 def _field(record: Any, name: str) -> Any:
     value = record
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:
-            raise BadItemError("missing-field", f"it has no field {name!r}; it has {', '.join(map(str, record))}")
+            raise UnsuitableItemError("missing-field", f"it has no field {name!r}; it has {', '.join(map(str, record))}")
         value = value[key]
     return value
 
 
 def _option_index(task: BenchmarkTask, answer: Any, options: list[str]) -> int:
-    """The index of the option that the answer refers to. Raises `BadItemError`."""
+    """The index of the option that the answer refers to. Raises `UnsuitableItemError`."""
     text = str(answer).strip()
     try:
         if task.answer_form == "text":
             return options.index(text)
         index = int(text) if task.answer_form == "number" else ord(text.upper()) - ord("A")
     except (ValueError, TypeError) as error:
-        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not a {task.answer_form} of an option") from error
+        raise UnsuitableItemError(
+            "wrong-answer", f"the answer {_shown(answer)} is not a {task.answer_form} of an option"
+        ) from error
     if not 0 <= index < len(options):
-        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not one of the {len(options)} options")
+        raise UnsuitableItemError("wrong-answer", f"the answer {_shown(answer)} is not one of the {len(options)} options")
     return index
 
 
 def _word(answer: Any) -> str:
     word = str(answer).strip()
     if not word.replace("_", "a").isalnum():
-        raise BadItemError("wrong-answer", f"the answer {_shown(answer)} is not a single word")
+        raise UnsuitableItemError("wrong-answer", f"the answer {_shown(answer)} is not a single word")
     return word
 
 

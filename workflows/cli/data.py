@@ -24,16 +24,19 @@ from workflows.cli.panels import Panel
 PANEL = Panel("Data")
 
 
-@PANEL.command("longrun inspect", "longrun inspect latest --output corpus.html")
+@PANEL.command("longrun inspect", "longrun inspect latest preference_pairs", "longrun inspect latest --output corpus.html")
 def inspect(
-    corpus: Annotated[
+    artifact: Annotated[
         str,
         typer.Argument(
-            metavar="CORPUS",
-            help="Corpus to show: the id of a run or `latest`, the directory of a corpus, or the URI of an artifact "
-            "(artifacts/STEP/KEY/CONTENT, s3://…/artifacts/STEP/KEY/CONTENT).",
+            metavar="ARTIFACT",
+            help="What to show: the id of a run or `latest`, the directory of a corpus, of conversations or of pairs, or the URI "
+            "of such an artifact (artifacts/STEP/KEY/CONTENT, s3://…/artifacts/STEP/KEY/CONTENT).",
         ),
     ] = "latest",
+    step: Annotated[
+        str, typer.Argument(metavar="STEP", help="Step of the run: curation, conversations or preference_pairs.")
+    ] = "curation",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="HTML file to write.", show_default="a file in the home")
     ] = None,
@@ -41,12 +44,14 @@ def inspect(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write an HTML page about a corpus: counts, distributions, documents before and after each step, duplicates."""
-    from workflows.commands.inspect import inspect as write_page
-    from workflows.commands.inspect import inspect_lines
+    """Write an HTML page about a corpus, conversations or preference pairs: counts, lengths, what was left out and why, samples.
 
-    counts = write_page(settings_of(home, profile=profile, services=(STORE,)), corpus, output)
-    print_result(asdict(counts), as_json, inspect_lines(counts))
+    For a corpus it shows documents before and after each step, and duplicates; for pairs, chosen against rejected answers.
+    """
+    from workflows.commands.inspect import inspect as write_page
+
+    counts = write_page(settings_of(home, profile=profile, services=(STORE,)), artifact, step, output)
+    print_result(asdict(counts), as_json, counts.lines)
 
 
 @PANEL.command("longrun batch latest 1")

@@ -4,9 +4,6 @@ Documents are untrusted. So every text is escaped, the page's content security p
 hide or reorder text are shown as their code points.
 """
 
-import difflib
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from jinja2 import Environment, StrictUndefined
@@ -14,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from components.curation.extraction.samples import DEDUPLICATE, FILTER, KEEP, NORMALISE, PERSONAL, QUALITY, TRIM
 from components.curation.pages.corpus_page_template import PAGE
 from components.curation.pages.overview import Histogram, Overview
+from components.page_texts import differences, shown
 
 STEPS = {
     NORMALISE: ("Read and normalised", "Changes by extraction and normalisation: removed text is red, added text is green."),
@@ -34,22 +32,6 @@ WIDTH, HEIGHT, FOOT = 560, 170, 24
 
 TICKS = 7
 """Approximate number of labels below a plot."""
-
-_HIDDEN = re.compile(
-    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u00ad\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb]"
-)
-"""Control characters, and characters that join, hide or reorder text (see "Trojan Source", arXiv 2111.00169)."""
-
-_TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
-
-
-@dataclass(frozen=True, slots=True)
-class DiffSpan:
-    """A piece of the comparison of two texts."""
-
-    kind: str
-    """`same`: in both texts; `removed`: only in the first; `new`: only in the second."""
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +71,6 @@ def render(overview: Overview, name: str) -> str:
     return environment.from_string(PAGE).render(overview=overview, name=name, steps=steps, plots=plots)
 
 
-def shown(text: str | None) -> str:
-    """The text with hidden characters replaced by their code points, such as `⟨U+202E⟩`."""
-    return _HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text or "")
-
-
 def in_words(size: int) -> str:
     """A size in bytes with a suitable unit, such as `2.34 MB`."""
     value, units = float(size), ["bytes", "kB", "MB", "GB", "TB", "PB"]
@@ -104,18 +81,6 @@ def in_words(size: int) -> str:
 
 def _share(value: float, whole: float) -> str:
     return f"{100 * value / whole:.1f} %" if whole else "–"
-
-
-def differences(before: str, after: str) -> Iterator[DiffSpan]:
-    """Compare two texts word by word; text that both share occurs once."""
-    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield DiffSpan("same", "".join(old[a:b]))
-            continue
-        for name, tokens in (("removed", old[a:b]), ("new", new[c:d])):
-            if tokens:
-                yield DiffSpan(name, "".join(tokens))
 
 
 def plot_of(histogram: Histogram) -> Plot:

@@ -54,7 +54,7 @@ def files_of(benchmark: Benchmark) -> list[FileEntry]:
     return files
 
 
-class BadItemError(Exception):
+class UnreadableItemError(Exception):
     """An item cannot be used. Only raised and caught within this module."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -81,7 +81,7 @@ def items_of(benchmark: Benchmark, scratch: Path, tally: OmissionTally | None = 
                     counted.add(benchmark.name, UNIT)
                     try:
                         item = _item(benchmark, file.relative, number, record)
-                    except BadItemError as error:
+                    except UnreadableItemError as error:
                         case = OmissionCase(uri=f"{file.relative}#{number + 1}", detail=str(error))
                         counted.omit(benchmark.name, UNIT, error.reason, case, _setting(error))
                         first = first or str(case)
@@ -95,18 +95,18 @@ def items_of(benchmark: Benchmark, scratch: Path, tally: OmissionTally | None = 
         raise SourceError(f"benchmark {benchmark.name}: no usable item" + (f"; the first is {first}" if first else ""))
 
 
-def _setting(error: BadItemError) -> str:
+def _setting(error: UnreadableItemError) -> str:
     return "curation.filtering.benchmarks" if error.reason == "missing-field" else ""
 
 
 def _item(benchmark: Benchmark, file: str, number: int, record: Any) -> Item:
-    if isinstance(record, BadItemError):
+    if isinstance(record, UnreadableItemError):
         raise record
     serialised = json.dumps(record, ensure_ascii=False, default=str)
     try:
         serialised.encode()
     except UnicodeEncodeError as error:
-        raise BadItemError("invalid-text", "invalid UTF-8, or an unpaired surrogate") from error
+        raise UnreadableItemError("invalid-text", "invalid UTF-8, or an unpaired surrogate") from error
     return Item(benchmark=benchmark.name, file=file, number=number, text=_text(record, benchmark.fields), record=serialised)
 
 
@@ -116,7 +116,7 @@ def _kind(location: str) -> str:
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    """The records of a file with their indices; a `BadItemError` for a record that cannot be parsed."""
+    """The records of a file with their indices; a `UnreadableItemError` for a record that cannot be parsed."""
     kind = _kind(path.name)
     if kind == ".parquet":
         import pyarrow.parquet as pq
@@ -142,13 +142,13 @@ def _parsed(line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        return BadItemError("invalid-json", f"invalid JSON ({error})")
+        return UnreadableItemError("invalid-json", f"invalid JSON ({error})")
 
 
 def _complete(row: dict[Any, Any]) -> Any:
     """The row, or an error if it has more or fewer values than the header has names."""
     complete = None not in row and None not in row.values()
-    return row if complete else BadItemError("wrong-columns", "more or fewer values than the header has names")
+    return row if complete else UnreadableItemError("wrong-columns", "more or fewer values than the header has names")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -163,9 +163,9 @@ def _text(record: Any, fields: tuple[str, ...]) -> str:
     if fields:
         if not isinstance(record, dict):
             wanted = f"Benchmark.fields needs an object with {', '.join(fields)}"
-            raise BadItemError("wrong-type", f"an item is {type(record).__name__}; {wanted}")
+            raise UnreadableItemError("wrong-type", f"an item is {type(record).__name__}; {wanted}")
         if missing := [field for field in fields if field not in record]:
-            raise BadItemError("missing-field", f"no field {missing[0]!r}; it has {', '.join(map(str, record))}")
+            raise UnreadableItemError("missing-field", f"no field {missing[0]!r}; it has {', '.join(map(str, record))}")
         record = [record[field] for field in fields]
     return "\n".join(_strings(record))
 

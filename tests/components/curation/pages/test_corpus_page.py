@@ -11,9 +11,10 @@ import pytest
 
 from components.artifacts import MANIFEST, Manifest
 from components.curation import QualityConfig
-from components.curation.pages.corpus_page import differences, in_words, render, shown
+from components.curation.pages.corpus_page import in_words, render
 from components.curation.pages.overview import overview_of
 from components.errors import DamagedArtifact
+from components.page_texts import shown
 from tests.components.curation.conftest import config, prose, rows, run, source, write_jsonl
 
 HOSTILE = (
@@ -203,17 +204,6 @@ def test_it_shows_how_many_candidates_were_similar(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_corpus_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedArtifact, match=r"refusals\.parquet: missing, so this is not a complete corpus"):
         overview_of(tmp_path)
-
-
-def test_differences_are_all_of_both_texts() -> None:
-    segments = list(differences("the red grue sleeps", "the blue grue sleeps well"))
-    assert [(segment.kind, segment.text) for segment in segments] == [
-        ("same", "the "),
-        ("removed", "red"),
-        ("new", "blue"),
-        ("same", " grue sleeps"),
-        ("new", " well"),
-    ]
 
 
 @pytest.mark.parametrize(("size", "words"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (2_340_000, "2.34 MB")])

@@ -1,0 +1,1 @@
+"""The page of `longrun inspect` about conversations or preference pairs."""
