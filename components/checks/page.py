@@ -4,9 +4,11 @@ Great Expectations' own data docs are not used: they load scripts and styles fro
 fail to render the float64 of NumPy 2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from components.artifacts import CheckReport
+from components.checks.distribution import Bar
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -18,7 +20,9 @@ TEMPLATE = """<!doctype html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .35rem .75rem; border-bottom: 1px solid #d1d9e0 }
-td:last-child { overflow-wrap: anywhere }
+td:nth-child(3) { overflow-wrap: anywhere }
+svg { display: block } rect { fill: #0969da } line { stroke: #d1242f; stroke-dasharray: 3 2 }
+.ends { display: flex; justify-content: space-between; width: 240px; font-size: .75em; color: #59636e }
 .passed { color: #1a7f37 } .failed { color: #d1242f; font-weight: 600 } .warning { color: #9a6700; font-weight: 600 }
 </style>
 </head>
@@ -29,11 +33,17 @@ td:last-child { overflow-wrap: anywhere }
 Rows checked: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(rows) }}
 {{- ", " if not loop.last else "." }} {% endfor %}</p>
 <table>
-<thead><tr><th>Outcome</th><th>Expectation</th><th>Observed</th></tr></thead>
+<thead><tr><th>Outcome</th><th>Expectation</th><th>Observed</th><th>Distribution</th></tr></thead>
 <tbody>
-{%- for expectation in ordered %}
+{%- for expectation, chart in ordered %}
 {%- set outcome = "passed" if expectation.passed else "failed" if expectation.critical else "warning" %}
-<tr><td class="{{ outcome }}">{{ outcome }}</td><td>{{ expectation.name }}</td><td>{{ expectation.observed }}</td></tr>
+<tr><td class="{{ outcome }}">{{ outcome }}</td><td>{{ expectation.name }}
+{%- if expectation.field %}<br><code>{{ expectation.field }}</code>{% endif %}</td><td>{{ expectation.observed }}</td>
+<td>{% if chart.shapes %}<svg viewBox="0 0 240 60" width="240" height="60" role="img" aria-label="Distribution">
+{%- for shape in chart.shapes %}<rect x="{{ shape.x }}" y="{{ shape.y }}" width="{{ shape.width }}" height="{{ shape.height }}">
+{#- #}<title>{{ shape.title }}</title></rect>{% endfor %}
+{%- for x in chart.lines %}<line x1="{{ x }}" x2="{{ x }}" y1="0" y2="60"><title>limit</title></line>{% endfor %}</svg>
+<div class="ends"><span>{{ chart.bars[0].label }}</span><span>{{ chart.bars[-1].label }}</span></div>{% endif %}</td></tr>
 {%- endfor %}
 </tbody>
 </table>
@@ -42,11 +52,67 @@ Rows checked: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(
 """
 
 
-def render(report: CheckReport, rows: Mapping[str, int]) -> str:
-    """The HTML of `report`, with failed expectations first, then warnings; `rows` is the number of rows of each table."""
+WIDTH, HEIGHT = 240, 60
+"""Size of a chart in pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """A bar as a rectangle, in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    """The distribution behind an expectation."""
+
+    bars: Sequence[Bar]
+    limits: Sequence[float]
+    """Limits of the expectation; those beyond the values are not drawn."""
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The bars as rectangles, as high as their share of the highest one."""
+        highest, width = max((bar.rows for bar in self.bars), default=0), WIDTH / max(len(self.bars), 1)
+        heights = [HEIGHT * bar.rows / highest if highest else 0.0 for bar in self.bars]
+        return [
+            Shape(
+                x=round(number * width, 2),
+                y=round(HEIGHT - height, 2),
+                width=round(width * 0.9, 2),
+                height=round(height, 2),
+                title=f"{bar.label}: {bar.rows:,} rows",
+            )
+            for number, (bar, height) in enumerate(zip(self.bars, heights, strict=True))
+        ]
+
+    @property
+    def lines(self) -> list[float]:
+        """Positions of the limits that are between the lowest and the highest value, in pixels."""
+        ends = [(bar.low, bar.high) for bar in self.bars if bar.low is not None and bar.high is not None]
+        width = WIDTH / max(len(ends), 1)
+        return [
+            round(width * (number + (limit - low) / (high - low)), 2)
+            for limit in self.limits
+            for number, (low, high) in enumerate(ends)
+            if low < high and low <= limit < high
+        ]
+
+
+def render(report: CheckReport, rows: Mapping[str, int], charts: Sequence[Chart]) -> str:
+    """The HTML of `report`, with failed expectations first, then warnings.
+
+    `rows` is the number of rows of each table, and `charts` has a chart for each expectation of the report.
+    """
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(TEMPLATE)
     warnings = sum(not e.passed and not e.critical for e in report.expectations)
-    ordered = sorted(report.expectations, key=lambda e: (e.passed, not e.critical))
+    pairs = zip(report.expectations, charts, strict=True)
+    ordered = sorted(pairs, key=lambda pair: (pair[0].passed, not pair[0].critical))
     return template.render(report=report, rows=rows, warnings=warnings, ordered=ordered) + "\n"

@@ -5,13 +5,15 @@ a check opens no connection. Great Expectations ignores rows without a value in 
 the rule, so that a NaN cannot pass a limit.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import CheckReport, Expectation
-from components.checks.page import render
+from components.checks.distribution import Distribution
+from components.checks.page import Chart, render
 from components.checks.reading import BatchedTable
 from components.checks.rules import WHOLE_COLUMN
 
@@ -50,7 +52,8 @@ def run(name: str, tables: Sequence[Table], output: Path) -> CheckReport:
     judged = {table.name: _judge(name, table, source.add_dataframe_asset(table.name)) for table in tables}
     expectations = tuple(rule.expectation() for rules in judged.values() for rule in rules)
     report = CheckReport(name=name, expectations=expectations, report=f"{name}.html")
-    html = render(report, {table: rules[0].rows for table, rules in judged.items()})
+    charts = [rule.chart() for rules in judged.values() for rule in rules]
+    html = render(report, {table: rules[0].rows for table, rules in judged.items()}, charts)
     (output / report.report).write_text(html, encoding="utf-8")
     return report
 
@@ -122,6 +125,7 @@ class _Judged:
     """Description of what was observed, for a rule about the whole column and a rule that could not be evaluated."""
     values: list[str] = field(default_factory=list)
     """The value of every row, if `Table.every_row` is set."""
+    distribution: Distribution = field(default_factory=Distribution)
 
     def add(self, rows: "pd.DataFrame", result: "ExpectationValidationResult") -> None:
         """Add the result for the next batch."""
@@ -132,10 +136,12 @@ class _Judged:
             self.words = f"could not be evaluated: {_reason(result.exception_info)}"
         elif column and "element_count" not in observed:
             self.words = _aggregate(observed)
+            self.distribution.add(rows[column])
         elif column:
             self._add_values(rows, rows[column], observed)
 
     def _add_values(self, rows: "pd.DataFrame", column: "pd.Series[Any]", observed: Mapping[str, Any]) -> None:
+        self.distribution.add(column)
         self.broken += observed["unexpected_count"]
         self.missing += observed.get("missing_count", 0)
         self.counterexamples += observed["partial_unexpected_index_list"] or ()
@@ -145,6 +151,12 @@ class _Judged:
             self.values += [f"{' '.join(map(str, key))} {_words(value)}" for key, value in _by_key(rows, self.table.key, column)]
         if column.dtype.kind in "iuf" and len(column):
             self.bounds += [column.min(), column.max()]
+
+    def chart(self) -> Chart:
+        """The distribution of the column, with the limits of the rule."""
+        kwargs = self.rule.configuration.kwargs
+        limits = [kwargs[name] for name in ("min_value", "max_value") if kwargs.get(name) is not None]
+        return Chart(bars=self.distribution.bars(), limits=[limit for limit in limits if abs(limit) < sys.float_info.max])
 
     def expectation(self) -> Expectation:
         """The entry of the report."""
