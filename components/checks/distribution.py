@@ -24,7 +24,7 @@ LOGARITHMIC = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bar:
+class Bin:
     """One bar of a chart."""
 
     label: str
@@ -37,7 +37,7 @@ class Bar:
 
 
 @dataclass
-class Distribution:
+class ColumnValues:
     """The values of a column, added batch by batch."""
 
     numbers: list[npt.NDArray[np.float64]] = field(default_factory=list)
@@ -57,22 +57,22 @@ class Distribution:
         self.numbers.append(kept)
         self.weights.append(np.full(len(kept), len(values) / max(len(kept), 1)))
 
-    def bars(self) -> list[Bar]:
+    def bars(self) -> list[Bin]:
         """The bars from left to right; none if there are no values, or too many different texts."""
         numbers = np.concatenate([np.empty(0), *self.numbers])
         if len(numbers):
             return _histogram(numbers, np.concatenate(self.weights))
         if len(self.categories) > MAX_CATEGORIES:
             return []
-        return [Bar(label=label, low=None, high=None, rows=rows) for label, rows in sorted(self.categories.items())]
+        return [Bin(label=label, low=None, high=None, rows=rows) for label, rows in sorted(self.categories.items())]
 
 
-def _histogram(numbers: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> list[Bar]:
+def _histogram(numbers: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> list[Bin]:
     distinct, positions = np.unique(numbers, return_inverse=True)
     if len(distinct) <= MAX_CATEGORIES:
         rows = np.bincount(positions, weights)
         return [
-            Bar(label=f"{value:,.6g}", low=float(value), high=float(value), rows=round(count))
+            Bin(label=f"{value:,.6g}", low=float(value), high=float(value), rows=round(count))
             for value, count in zip(distinct, rows, strict=True)
         ]
     low, high = distinct[0], distinct[-1]
@@ -81,6 +81,6 @@ def _histogram(numbers: npt.NDArray[np.float64], weights: npt.NDArray[np.float64
     ends[0], ends[-1] = low, high
     rows, _ = np.histogram(numbers, ends, weights=weights)
     return [
-        Bar(label=f"{start:,.6g} to {end:,.6g}", low=float(start), high=float(end), rows=round(count))
+        Bin(label=f"{start:,.6g} to {end:,.6g}", low=float(start), high=float(end), rows=round(count))
         for start, end, count in zip(ends[:-1], ends[1:], rows, strict=True)
     ]

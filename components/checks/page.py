@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.artifacts import CheckReport
-from components.checks.distribution import Bar
+from components.checks.distribution import Bin
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -68,10 +68,10 @@ class Shape:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chart:
+class ValueChart:
     """The distribution behind an expectation."""
 
-    bars: Sequence[Bar]
+    bars: Sequence[Bin]
     limits: Sequence[float]
     """Limits of the expectation; those beyond the values are not drawn."""
 
@@ -104,7 +104,7 @@ class Chart:
         ]
 
 
-def render(report: CheckReport, rows: Mapping[str, int], charts: Sequence[Chart]) -> str:
+def render(report: CheckReport, rows: Mapping[str, int], charts: Sequence[ValueChart]) -> str:
     """The HTML of `report`, with failed expectations first, then warnings.
 
     `rows` is the number of rows of each table, and `charts` has a chart for each expectation of the report.

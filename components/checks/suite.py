@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.artifacts import CheckReport, Expectation
-from components.checks.distribution import Distribution
-from components.checks.page import Chart, render
+from components.checks.distribution import ColumnValues
+from components.checks.page import ValueChart, render
 from components.checks.reading import BatchedTable
 from components.checks.rules import WHOLE_COLUMN
 
@@ -125,7 +125,7 @@ class _Judged:
     """Description of what was observed, for a rule about the whole column and a rule that could not be evaluated."""
     values: list[str] = field(default_factory=list)
     """The value of every row, if `Table.every_row` is set."""
-    distribution: Distribution = field(default_factory=Distribution)
+    distribution: ColumnValues = field(default_factory=ColumnValues)
 
     def add(self, rows: "pd.DataFrame", result: "ExpectationValidationResult") -> None:
         """Add the result for the next batch."""
@@ -152,11 +152,11 @@ class _Judged:
         if column.dtype.kind in "iuf" and len(column):
             self.bounds += [column.min(), column.max()]
 
-    def chart(self) -> Chart:
+    def chart(self) -> ValueChart:
         """The distribution of the column, with the limits of the rule."""
         kwargs = self.rule.configuration.kwargs
         limits = [kwargs[name] for name in ("min_value", "max_value") if kwargs.get(name) is not None]
-        return Chart(bars=self.distribution.bars(), limits=[limit for limit in limits if abs(limit) < sys.float_info.max])
+        return ValueChart(bars=self.distribution.bars(), limits=[limit for limit in limits if abs(limit) < sys.float_info.max])
 
     def expectation(self) -> Expectation:
         """The entry of the report."""

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.checks.distribution import BARS, MAX_CATEGORIES, Bar, Distribution
+from components.checks.distribution import BARS, MAX_CATEGORIES, Bin, ColumnValues
 
 
-def of(*batches: "pd.Series[float] | pd.Series[str] | pd.Series[bool]") -> list[Bar]:
-    distribution = Distribution()
+def of(*batches: "pd.Series[float] | pd.Series[str] | pd.Series[bool]") -> list[Bin]:
+    distribution = ColumnValues()
     for batch in batches:
         distribution.add(batch)
     return distribution.bars()

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from components.artifacts import CheckReport, Expectation
-from components.checks.distribution import Bar
-from components.checks.page import Chart, render
+from components.checks.distribution import Bin
+from components.checks.page import ValueChart, render
 
 REPORT = CheckReport(
     name="fruit",
@@ -22,9 +22,9 @@ REPORT = CheckReport(
     ),
 )
 
-EMPTY = Chart(bars=(), limits=())
-WEIGHTS = Chart(
-    bars=(Bar(label="1 to 2", low=1.0, high=2.0, rows=10), Bar(label="2 to 4", low=2.0, high=4.0, rows=40)), limits=(3.0, 9.0)
+EMPTY = ValueChart(bars=(), limits=())
+WEIGHTS = ValueChart(
+    bars=(Bin(label="1 to 2", low=1.0, high=2.0, rows=10), Bin(label="2 to 4", low=2.0, high=4.0, rows=40)), limits=(3.0, 9.0)
 )
 
 
