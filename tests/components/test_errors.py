@@ -15,7 +15,7 @@ def test_every_error_is_caught_as_a_longrun_error(kind: type[Exception]) -> None
     assert issubclass(kind, LongrunError)
 
 
-CODES = {"ConfigError": 2, "HomeError": 2, "CheckFailed": 3, "RegistrationRefused": 4}
+CODES = {"ConfigError": 2, "HomeError": 2, "RecipeRefused": 2, "CheckFailed": 3, "RegistrationRefused": 4}
 """Exit codes of the errors that do not exit with 1."""
 
 
