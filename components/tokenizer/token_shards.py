@@ -197,6 +197,22 @@ def _totals(shards: Iterable[ShardFigures]) -> dict[str, int]:
     return {name: sum(getattr(shard, name) for shard in members) for name in ("tokens", "documents", "bytes")}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentSpan:
+    """Consecutive tokens of one document."""
+
+    document: str
+    """Id of the document."""
+    number: int
+    """Number of the document within its split and domain, from 0, in the order of the corpus."""
+    start: int
+    """Offset of the first token in the document, whose first token is BOS."""
+    stop: int
+    """Offset after the last token."""
+    tokens: int
+    """Tokens of the whole document, including BOS and EOS."""
+
+
 @dataclass(frozen=True)
 class TokenShardReader:
     """Reads token shards. Small and picklable; files are mapped into memory when they are first read."""
@@ -256,10 +272,14 @@ class TokenShardReader:
 
     def documents_at(self, split: str, domain: str, start: int, length: int) -> list[str]:
         """Ids of the documents of tokens `start` to `start + length`, in order. Raises `IndexError` as `window` does."""
+        return [span.document for span in self.spans_at(split, domain, start, length)]
+
+    def spans_at(self, split: str, domain: str, start: int, length: int) -> list[DocumentSpan]:
+        """The spans of documents in tokens `start` to `start + length`, in order. Raises `IndexError` as `window` does."""
         self._refuse_outside(split, domain, start, length)
         if length == 0:
             return []
-        ids: list[str] = []
+        spans: list[DocumentSpan] = []
         with pq.ParquetFile(self._path(split, domain) / "documents.parquet") as file:
             firsts = _first_starts(file)
             for group in range(bisect_right(firsts, start) - 1, bisect_right(firsts, start + length - 1)):
@@ -267,8 +287,19 @@ class TokenShardReader:
                 starts, counts = table["start"].to_numpy(), table["tokens"].to_numpy()
                 first = int(np.searchsorted(starts + counts, start, side="right"))
                 last = int(np.searchsorted(starts, start + length, side="left"))
-                ids += table["id"].slice(first, last - first).to_pylist()
-        return ids
+                before = sum(file.metadata.row_group(number).num_rows for number in range(group))
+                for row, document in enumerate(table["id"].slice(first, last - first).to_pylist(), start=first):
+                    offset, tokens = int(starts[row]), int(counts[row])
+                    spans.append(
+                        DocumentSpan(
+                            document=document,
+                            number=before + row,
+                            start=max(start - offset, 0),
+                            stop=min(start + length - offset, tokens),
+                            tokens=tokens,
+                        )
+                    )
+        return spans
 
     def documents(self, split: str, domain: str) -> pa.Table:
         """Every document: id str, shard str, start int64 (offset in the domain's tokens), tokens int64, bytes int64."""

@@ -54,10 +54,11 @@ def inspect(
     print_result(asdict(counts), as_json, counts.lines)
 
 
-@PANEL.command("longrun batch latest 1")
+@PANEL.command("longrun batch latest 1", "longrun batch latest 1 --text")
 def batch(
     run: RunName,
     step: Annotated[int, typer.Argument(metavar="STEP", help="Optimizer step of pretraining, from 1.")],
+    whole: Annotated[bool, typer.Option("--text", help="Print the whole text of each document.")] = False,
     profile: OutsideProfile = "",
     home: Home = None,
     as_json: Json = False,
@@ -66,8 +67,8 @@ def batch(
     from workflows.commands.batch import batch as batch_of
     from workflows.commands.batch import batch_lines
 
-    rows = batch_of(settings_of(home, profile=profile, services=(STORE,)), run, step)
-    print_result([asdict(row) for row in rows], as_json, batch_lines(rows))
+    rows = batch_of(settings_of(home, profile=profile, services=(STORE,)), run, step, whole=whole)
+    print_result([asdict(row) for row in rows], as_json, batch_lines(rows, whole=whole))
 
 
 @PANEL.command("longrun curation-plan smoke", "longrun curation-plan tiny --set curation.duplicates.near_duplicate_threshold=0.7")
