@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from components.artifacts import OmissionTally
 from components.checks.corpus import check
 from components.evaluation import own_tasks
 from tests.components.curation.conftest import run
@@ -52,7 +53,7 @@ def test_each_kind_takes_at_most_ten_lines(name: str) -> None:
 def test_every_snippet_is_loaded_with_the_recipe_and_its_task_can_be_asked(recipe: Path) -> None:
     loaded = load_recipe(str(recipe))
     assert [extension.code for extension in loaded.curation.filtering.filters] == ["filters.py:NoAds"]
-    choices = own_tasks.build(loaded.evaluation.tasks, 100).choices["doubling"]
+    choices = own_tasks.build(loaded.evaluation.tasks, 100, OmissionTally()).choices["doubling"]
     assert (len(choices), choices[0]["choices"]) == (48, [" 4", " 5"])
 
 

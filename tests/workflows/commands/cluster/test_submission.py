@@ -132,10 +132,11 @@ class Doubling:
 
 IN_A_POD = """
 import sys
+from components.artifacts import OmissionTally
 from components.evaluation import own_tasks
 from workflows.recipe import Recipe, from_json
 
-tasks = own_tasks.build(from_json(sys.stdin.read(), Recipe).evaluation.tasks, 10)
+tasks = own_tasks.build(from_json(sys.stdin.read(), Recipe).evaluation.tasks, 10, OmissionTally())
 print([item["context"] for item in tasks.choices["doubling"]])
 """
 
