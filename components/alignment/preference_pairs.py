@@ -53,7 +53,10 @@ def make_preference_pairs(
         pairs += _within_limit(users[split], limit, f"preference_pairs.{maximum}", tally)
         splits[split] = in_order(pairs)
         if not pairs:
-            raise SourceError(f"preference pairs: none for {split}; add kinds, sources or conversations with one question")
+            omitted = "".join(f"; {warning}" for warning in tally.omissions().warnings)
+            raise SourceError(
+                f"preference pairs: none for {split}; add kinds, sources or conversations with one question{omitted}"
+            )
     write_records(PreferencePair, "preference_pairs", splits, output)
     write_evidence(files, output)
     tally.omissions().write(output)

@@ -87,6 +87,12 @@ def test_samples_as_long_as_the_context_are_refused(conversations: Path, base: P
         make(replace(PAIRS, max_new_tokens=192), conversations, base, tmp_path)
 
 
+def test_where_no_prompt_leaves_room_the_error_says_so(conversations: Path, base: Path, tmp_path: Path) -> None:
+    config = replace(PAIRS, kinds=("author-vs-sample",), max_new_tokens=191)
+    with pytest.raises(SourceError, match=r"none for train; .* \(100 %\) left out as too-long; .*pairs\.max_new"):
+        make(config, conversations, base, tmp_path)
+
+
 def test_prompts_that_leave_no_room_for_an_answer_are_left_out(conversations: Path, base: Path, tmp_path: Path) -> None:
     config = replace(PAIRS, kinds=("author-vs-sample",), max_new_tokens=130)
     by_split = make(config, conversations, base, tmp_path)

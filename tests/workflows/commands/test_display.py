@@ -21,6 +21,17 @@ def test_the_notes_of_a_step_are_shown_when_it_is_made_or_cached() -> None:
     assert lines[1].endswith("note: web/zh: 5.00 epochs [of] 100000 tokens")
 
 
+def test_the_warnings_of_a_step_are_shown_when_it_is_made_or_cached() -> None:
+    stream = io.StringIO()
+    warning = "chats.jsonl: 84 of 200 conversations (42 %) left out as too-long; first: [c].jsonl#3; change sft.max_length"
+    with Display(Console(file=stream, width=200)) as display:
+        for event in ("made", "cached"):
+            display({"event": event, "step": "sft", "seconds": 1.0, "figures": {"left_out": 84, "warnings": [warning]}})
+    lines = [line.strip() for line in stream.getvalue().splitlines() if line.strip()]
+    assert [line.split()[0] for line in lines] == ["made", "warning:", "cached", "warning:"]
+    assert lines[1] == lines[3] == f"warning: {warning}"
+
+
 EVENTS: list[Event] = [
     {"event": "started", "step": "curation"},
     {"event": "made", "step": "curation", "seconds": 120.0, "component_seconds": 90.0, "figures": {"documents": 1234567}},
