@@ -24,8 +24,8 @@ from workflows.cli.main import app
 ANYWHERE = ("curation-plan", "doctor", "fit", "plan", "profile", "recipes", "show", "sweeps")
 """Commands that need no run."""
 
-READING = ("batch", "inspect", "lineage", "logs", "models", "status")
-"""Commands that look at a finished run and leave it as it is."""
+READING = ("batch", "inspect", "lineage", "logs", "models", "report", "runs", "status")
+"""Commands that look at a finished run and leave its artifacts as they are."""
 
 
 def matching(command: str) -> list[str]:

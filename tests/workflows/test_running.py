@@ -57,6 +57,21 @@ def test_a_run_that_fails_says_by_what_and_leaves_the_home_to_the_next(settings:
         assert following.directory != run.directory
 
 
+def test_a_run_that_ends_leaves_its_page_and_says_what_was_set_but_ctrl_c_does_not_wait_for_one(
+    settings: Settings, recipe: Recipe
+) -> None:
+    with open_run(recipe, settings, RunOptions(changes=("sft.epochs=2",))) as finished:
+        pass
+    with pytest.raises(SourceError), open_run(recipe, settings) as failed:
+        raise SourceError("source x is truncated")
+    with pytest.raises(KeyboardInterrupt), open_run(recipe, settings) as interrupted:
+        raise KeyboardInterrupt
+    pages = [Path(run.directory) / "report.html" for run in (finished, failed, interrupted)]
+    assert [page.is_file() for page in pages] == [True, True, False]
+    assert "sft.epochs=2" in pages[0].read_text()
+    assert "source x is truncated" in pages[1].read_text()
+
+
 def test_each_wait_for_a_service_is_an_event(settings: Settings, recipe: Recipe) -> None:
     with open_run(recipe, settings) as run:
         retry.logger.warning("MLflow does not answer; waiting")
