@@ -19,7 +19,7 @@ async def pipeline(recipe: Recipe, run: Run) -> Artifact:
 
 
 async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
-    """Run `chain` up to `run.options.until`, or to its end; returns the last stage's artifact."""
+    """Run `chain` up to `run.options.until`, or to its end; returns the last artifact."""
     async for stage, artifact in chain(recipe, run):
         last = artifact.as_(Artifact)
         if stage == run.options.until:
@@ -28,7 +28,7 @@ async def last_artifact(recipe: Recipe, run: Run) -> Artifact:
 
 
 async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]:
-    """Run the stages in order; yields each stage's name and artifact when its checks have passed."""
+    """Run the stages in order; yields the name and the artifact of each stage, and of each step in `ENDS`, after its check."""
     limits, checks = recipe.checks, {}
 
     corpus = await obtain(run, curation.curation, recipe.curation)
@@ -54,12 +54,14 @@ async def chain(recipe: Recipe, run: Run) -> AsyncIterator[tuple[str, Artifact]]
 
     conversations = await obtain(run, alignment.conversations, recipe.conversations, corpus=corpus)
     checks["conversations"] = await checked(run, alignment.check_conversations, limits.conversations, conversations)
+    yield "conversations", conversations
     sft = await obtain(run, alignment.sft, recipe.sft, conversations=conversations, checkpoint=base)
     checks["sft"] = await checked(run, alignment.check_sft, limits.sft, sft)
     yield "sft", sft
 
     pairs = await obtain(run, alignment.preference_pairs, recipe.preference_pairs, conversations=conversations, checkpoint=sft)
     checks["preference_pairs"] = await checked(run, alignment.check_preference_pairs, limits.preference_pairs, pairs)
+    yield "preference_pairs", pairs
     dpo = await obtain(run, alignment.dpo, recipe.dpo, pairs=pairs, checkpoint=sft)
     checks["dpo"] = await checked(run, alignment.check_dpo, limits.dpo, dpo)
     yield "dpo", dpo

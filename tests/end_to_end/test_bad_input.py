@@ -16,7 +16,7 @@ USAGE = {
     "run broken.py": "broken.py cannot be imported: SyntaxError",
     "run number.py": "returned int; it must return a Recipe",
     "run raising.py": "raising.py:make failed in line 2: ValueError: no",
-    "run tiny --until nowhere": "unknown stage 'nowhere'; allowed: curation, tokenizer",
+    "run tiny --until nowhere": "unknown stage or step 'nowhere'; allowed: curation, tokenizer",
     "run tiny --fresh nowhere": "unknown stage or step 'nowhere'",
     "run tiny --set pretraining.learning_rate=-1": "learning_rate is -1.0; allowed: a positive number",
     "run tiny --set pretraining.speed=1": "unknown field 'speed' (did you mean 'seed'?); allowed: batch_size",

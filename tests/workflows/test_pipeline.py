@@ -13,7 +13,7 @@ from tests.workflows.stage_suite import run_in
 from workflows import pipeline, pretraining, registration, scaling
 from workflows.recipe import Recipe, load_recipe
 from workflows.steps.run import Run
-from workflows.steps.stages import STAGES
+from workflows.steps.stages import ENDS, STAGES, last_end, last_stage
 
 OPTIONAL = {"start", "verdict"}
 """Steps of continued pretraining, and of a plan whose law predicts a loss."""
@@ -64,10 +64,24 @@ def test_the_chain_goes_through_all_stages_in_order_and_does_all_their_steps(
     steps: Steps, recipe: Recipe, tmp_path: Path
 ) -> None:
     passed = asyncio.run(stages(recipe, run_in(tmp_path)))
-    assert [stage for stage, _ in passed] == list(STAGES)
+    assert [name for name, _ in passed if name not in ENDS] == list(STAGES)
+    assert {name: artifact for name, artifact in passed if name in ENDS} == {name: name for name in ENDS}
     expected = [step for group in STAGES.values() for step in group if step not in OPTIONAL]
     assert [step for step in steps if step != "enter_registry"] == expected
-    assert all(artifact in STAGES[stage] for stage, artifact in passed)
+    assert all(artifact in STAGES[last_stage(name)] for name, artifact in passed)
+
+
+@pytest.mark.parametrize("until", [*STAGES, *ENDS])
+def test_a_run_ends_after_its_last_stage_or_step_and_the_check_of_that(
+    until: str, steps: Steps, recipe: Recipe, tmp_path: Path
+) -> None:
+    run = run_in(tmp_path)
+    last = asyncio.run(pipeline.last_artifact(recipe, replace(run, options=replace(run.options, until=until))))
+    made = [step for step in steps if step != "enter_registry"]
+    order = [step for group in STAGES.values() for step in group if step not in OPTIONAL]
+    assert made == order[: len(made)]
+    assert last_end(made[-1]) == until
+    assert last.uri in made
 
 
 def test_each_model_comes_from_the_one_before_and_all_three_are_evaluated(steps: Steps, recipe: Recipe, tmp_path: Path) -> None:

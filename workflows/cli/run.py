@@ -38,7 +38,7 @@ PANEL = Panel("Run")
 def run(
     recipe: RecipeName = "smoke",
     overrides: Set = None,
-    until: Annotated[str, typer.Option(metavar="STAGE", help="Stop after this stage, such as pretraining.")] = "",
+    until: Annotated[str, typer.Option(metavar="STAGE", help="Stop after this stage or step, such as pretraining.")] = "",
     fresh: Annotated[
         list[str] | None,
         typer.Option(metavar="STEP", help="Stage or step to run again even if its result is cached. May be repeated."),
@@ -88,12 +88,12 @@ def run(
     with events_on_standard_output() if as_json else nullcontext():
         from workflows.recipe import load_recipe
         from workflows.steps.run import RunOptions
-        from workflows.steps.stages import last_stage, steps_of
+        from workflows.steps.stages import last_end, steps_of
 
         chosen = load_recipe(recipe, overrides or [])
         settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
         steps = tuple(step for name in fresh or [] for step in steps_of(name))
-        run_options = RunOptions(until=last_stage(until) if until else "", fresh=steps, changes=tuple(overrides or ()))
+        run_options = RunOptions(until=last_end(until) if until else "", fresh=steps, changes=tuple(overrides or ()))
         stores = bool(artifact_root or mlflow_uri)
         on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=stores)
         if on == "cluster":

@@ -21,7 +21,7 @@ from workflows.preflight.sources import SourceFiles, WordLists
 from workflows.preflight.starts import CheckpointStart, LawFile, TokenizerStart
 from workflows.preflight.values import Counts, Lengths, Names, RegistryName
 from workflows.recipe import Recipe
-from workflows.steps.stages import STAGES
+from workflows.steps.stages import STAGES, last_stage
 from workflows.sweeps.sweep import Sweep
 
 MAX_REMEMBERED = 1000
@@ -29,12 +29,12 @@ MAX_REMEMBERED = 1000
 
 
 def questions_of(config: Recipe | Sweep, until: str = "", hidden: Collection[str] = ()) -> list[Question]:
-    """The questions about a recipe or sweep that ends after the stage `until`; empty: after the last.
+    """The questions about a recipe or sweep that ends after the stage or step `until`; empty: after the last.
 
     `hidden`: files that the recipe names and that cannot be read from this machine; they are not asked about.
     """
     stages = list(STAGES)
-    asked = stages[: stages.index(until) + 1] if until else stages
+    asked = stages[: stages.index(last_stage(until)) + 1] if until else stages
     away, evaluated = tuple(sorted(hidden)), isinstance(config, Recipe) and "evaluation" in asked
     questions = [*_of_data(config, away, is_evaluated=evaluated)]
     questions += _of_recipe(config, away) if isinstance(config, Recipe) else ()

@@ -30,7 +30,7 @@ class RunOptions:
     """Options of a run besides its recipe."""
 
     until: str = ""
-    """Last stage to run; empty: all stages."""
+    """Last stage to run, or a step of `stages.ENDS`; empty: all stages."""
     fresh: tuple[str, ...] = ()
     """Steps to execute even if their artifacts are cached."""
     changes: tuple[str, ...] = ()

@@ -15,13 +15,22 @@ STAGES: dict[str, tuple[str, ...]] = {
 """Stage -> its steps, both in order. The name `alignment` stands for sft and dpo together."""
 
 
+ENDS = ("conversations", "preference_pairs")
+"""Steps after whose check a run can end, although their stage continues."""
+
+
 def last_stage(name: str) -> str:
-    """The last stage to run for `--until name`. Raises `ConfigError` for an unknown stage."""
-    if name == "alignment":
-        return "dpo"
-    if name not in STAGES:
-        raise ConfigError(unknown("stage", name, [*STAGES, "alignment"]))
-    return name
+    """The last stage of which `--until name` runs something. Raises `ConfigError` for an unknown stage or step."""
+    if name in STAGES:
+        return name
+    last = steps_of(name)[-1]
+    return next(stage for stage, steps in STAGES.items() if last in steps)
+
+
+def last_end(name: str) -> str:
+    """Where `--until name` ends the run: one of `ENDS`, or the end of a stage. Raises `ConfigError` for an unknown name."""
+    stage, step = last_stage(name), name.removeprefix("check_")
+    return step if step in ENDS else stage
 
 
 def stage_of(step: str) -> str:
