@@ -99,7 +99,8 @@ def _readings(source: Source, config: CurationConfig) -> Readings:
     from components.curation.filtering.filters import filters_of
     from components.curation.reading.sources import list_files
 
-    reading = replace(config.extraction.reading, sources=(source,))
+    # A sample of whole files is drawn by their contents, which would all be read.
+    reading = replace(config.extraction.reading, sources=(replace(source, sample_bytes=None),))
     readings, filters = Readings(), filters_of(config.filtering)
     files = list_files(reading).files
     chosen = _chosen(files)

@@ -12,6 +12,7 @@ import pytest
 
 from components.checks.limits import CheckLimits, CorpusLimits, EvaluationLimits
 from components.curation.config import CorpusConfig, CurationConfig, Source
+from components.curation.reading import sources
 from components.extensions import Extension, gathered
 from workflows.preflight.sources import SourceFiles, WordLists
 
@@ -88,6 +89,14 @@ def test_bad_lines_in_the_middle_of_a_large_file_are_found(tmp_path: Path) -> No
     (problem,) = said(source(tmp_path / "large.jsonl"))
     assert "lines that were drawn are bad, so about" in problem
     assert "at most 100 allowed (curation.reading.max_bad_lines); the first is the line at byte" in problem
+
+
+def test_of_a_large_folder_only_some_files_are_read_even_if_a_sample_would_be_drawn_by_their_contents(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02}.txt").write_text(f"File {number}. " + SENTENCE * 3000)
+    sources._sha256.cache_clear()
+    assert said(source(tmp_path, sample_bytes=100_000)) == []
+    assert not sources._sha256.cache_info().currsize
 
 
 def test_a_source_that_this_machine_cannot_read_is_not_asked_about() -> None:
