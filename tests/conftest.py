@@ -81,9 +81,9 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     from infra.ray.local import ensure_ray, stop_ray
 
     home = tmp_path_factory.mktemp("ray")
-    ensure_ray(home, cpus=2)
+    ensure_ray(home / "ray", cpus=2)
     yield
-    stop_ray(home)
+    stop_ray(home / "ray")
 
 
 @pytest.fixture(scope="module")

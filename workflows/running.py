@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,9 +22,10 @@ from workflows.pipeline import last_artifact, pipeline
 from workflows.preflight import require_ready
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.reports.gather import leave_report
-from workflows.steps.branching import find_branch_on_cluster
+from workflows.steps.branching import find_branch_on_cluster, use_branch
 from workflows.steps.journal import Journal, open_journal, output_to
-from workflows.steps.lock import holding
+from workflows.steps.lock import running
+from workflows.steps.remains import delete_remains
 from workflows.steps.run import Run, RunOptions
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def _through_flyte(task: Any, config: Any, run: Run, settings: Settings) -> None
 def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions | None = None) -> Iterator[Run]:
     """Open a run of a recipe or a sweep in the home; when the block ends, stop Ray and close the run.
 
-    The run holds the lock of the home, and has a journal and a parent run in MLflow. A second run in the same home waits for the
-    first.
+    The run has a journal, a parent run in MLflow and a Ray of its own. Several runs can use a home at the same time: a step that
+    two of them need is made once.
 
     Raises:
         LongrunError: the preflight found a problem; `PreflightError` for several.
@@ -98,15 +98,15 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
     home = usable_home(settings.home)
     keep_caches(home)
     require_ready(recipe, settings, options.until if options else "")
-    with holding(home):
+    journal = open_journal(settings.runs)
+    with running(journal, home):
         remember(settings)
-        shutil.rmtree(home / "writing", ignore_errors=True)
-        journal = open_journal(settings.runs)
+        delete_remains(home)
         with _reported(settings, journal), _started(recipe, journal, settings, options or RunOptions()) as run:
             try:
                 yield run
             finally:
-                stop_ray(home)
+                stop_ray(run.ray_state)
 
 
 @contextlib.contextmanager
@@ -152,7 +152,9 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
         parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
         own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent}
         try:
-            yield Run(**own, **stores, options=options)
+            run = Run(**own, **stores, options=options)
+            use_branch(run)
+            yield run
         except BaseException as error:
             tracking.fail_run(uri, parent)
             failure = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code_of(error)}

@@ -8,7 +8,6 @@ import errno
 import fnmatch
 import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from components.ports.artifact_paths import (
     scratch_uri,
     uris_of,
 )
+from components.ports.unpublished import output_directory
 from components.ports.verification import HASHED, VerifiedFiles, hash_difference, size_difference, size_of
 
 
@@ -130,13 +130,8 @@ class LocalArtifactStore:
     @contextlib.contextmanager
     def writing(self, step: str) -> Iterator[Path]:
         """Yield a new directory below `writing/`."""
-        parent = self.root / "writing"
-        parent.mkdir(parents=True, exist_ok=True)
-        output = Path(tempfile.mkdtemp(prefix=f"{step}-", dir=parent))
-        try:
+        with output_directory(self.root, step) as output:
             yield output
-        finally:
-            shutil.rmtree(output, ignore_errors=True)
 
     def publish(self, output: Path, manifest: Manifest) -> Artifact:
         """Write the manifest, flush everything to disk, rename the directory to its URI, and update `current.json`."""

@@ -1,4 +1,7 @@
-"""Starts and stops Ray on this machine: once per run, when the first step needs it, with its state inside the home."""
+"""Starts and stops Ray on this machine: once per run, when the first step needs it, with its state inside the home.
+
+Each run has its own Ray, in its own directory, so runs in one home do not disturb each other.
+"""
 
 import functools
 import hashlib
@@ -19,14 +22,16 @@ _MAX_ROOT = 40
 """Longest path of Ray's directory, in characters: Unix socket paths have at most 107 bytes, and Ray's add up to 67."""
 
 
-def ensure_ray(home: Path, *, cpus: int | None = None) -> float:
-    """Start Ray unless this process uses one already; returns the seconds that this took, including the import."""
+def ensure_ray(state: Path, *, cpus: int | None = None) -> float:
+    """Start Ray unless this process uses one already; returns the seconds that this took, including the import.
+
+    `state`: directory for the state of this Ray alone; what an earlier one has left there is deleted.
+    """
     started = time.monotonic()
     import ray
 
     if ray.is_initialized():
         return time.monotonic() - started
-    state = home / "ray"
     shutil.rmtree(state, ignore_errors=True)
     state.mkdir(parents=True)
     token = state / "token"
@@ -56,13 +61,18 @@ def leave_ray() -> None:
         ray.shutdown()
 
 
-def stop_ray(home: Path) -> None:
+def stop_ray(state: Path) -> None:
     """Disconnect from Ray, and delete the state of the Ray that this process started."""
     leave_ray()
-    link = _link(home / "ray")
+    delete_state(state)
+
+
+def delete_state(state: Path) -> None:
+    """Delete the state of a Ray that has ended, and the link to it."""
+    link = _link(state)
     if link.is_symlink():
         link.unlink()
-    shutil.rmtree(home / "ray", ignore_errors=True)
+    shutil.rmtree(state, ignore_errors=True)
 
 
 @functools.cache

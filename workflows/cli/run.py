@@ -179,7 +179,7 @@ def gc(
     print_result(rows, as_json, lines)
     if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
         raise typer.Exit(1)
-    delete_artifacts(chosen, waste)
+    delete_artifacts(chosen, waste, keep or [])
 
 
 @PANEL.command("longrun resume-proof tiny --steps 40")

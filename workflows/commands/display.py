@@ -92,7 +92,7 @@ class Display:
 
 def _line(event: Event) -> str:
     match event["event"]:
-        case "run" | "started" | "finished":
+        case "run" | "started" | "uses" | "finished":
             return ""
         case "made":
             line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>11}  {headline(event['figures'])}"

@@ -24,8 +24,8 @@ from infra.settings import Settings
 from workflows.recipe import Recipe
 from workflows.running import run_recipe
 from workflows.steps.journal import Journal, output_to
-from workflows.steps.lock import holding
-from workflows.steps.run import RunOptions
+from workflows.steps.lock import alone, running
+from workflows.steps.run import RunOptions, ray_state_of
 
 WORKER = "ray::RayTrainWorker"
 """Start of the command line of Ray's training workers."""
@@ -103,9 +103,9 @@ def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[
     from infra.ray.train import RayLauncher
 
     journal, home = run_recipe(recipe, settings, RunOptions(until="scaling")), settings.home
-    directory = home / "resume-proof"
-    shutil.rmtree(directory, ignore_errors=True)
-    with holding(home), output_to(journal.log("resume-proof")):
+    directory, state = home / "resume-proof", ray_state_of(home, journal)
+    with running(journal, home), alone(home, "resume-proof"), output_to(journal.log("resume-proof")):
+        shutil.rmtree(directory, ignore_errors=True)
         try:
             inputs = inputs_of(recipe.pretraining, journal, settings)
             proof = Proof.of(
@@ -115,10 +115,10 @@ def prove(recipe: Recipe, settings: Settings, *, steps: int, seed: int) -> list[
                 steps,
                 lambda max_failures: RayLauncher(storage_path=home / "ray-train", max_failures=max_failures),
             )
-            ensure_ray(home)
+            ensure_ray(state)
             return proof.verdicts(random.Random(seed))
         finally:
-            stop_ray(home)
+            stop_ray(state)
             shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -18,6 +18,7 @@ from infra import caching
 from infra.settings import Settings
 from workflows.steps.journal import Journal
 from workflows.steps.journals import journal_of, journals, stored_journal
+from workflows.steps.lock import recording
 from workflows.steps.run import Branch, Run
 from workflows.steps.values import value_of
 from workflows.steps.work import Work
@@ -54,8 +55,9 @@ def keep_states(work: Work, config: Any, checkpoints: Sequence[Path]) -> None:
                 figures=encoded(reached),
                 making=work.making(STEP, key),
             )
-            state = store.publish(output, manifest)
-        order.run.journal.write("kept", step=STEP, **state.pinned, figures=encoded(reached))
+            with recording(Path(order.run.home)):
+                state = store.publish(output, manifest)
+                order.run.journal.write("kept", step=STEP, **state.pinned, figures=encoded(reached))
 
 
 def find_branch(settings: Settings, run: str, at: str) -> Branch:
@@ -98,6 +100,14 @@ def _branch(store: "ArtifactStore", journal: Journal, share: float) -> Branch:
             "choose which to keep with pretraining.training.checkpoints.permanent"
         )
     return Branch(run=journal.name, state=state)
+
+
+def use_branch(run: Run) -> None:
+    """Write to the journal which training state the run continues from, so that `gc` keeps it. Raises `MissingArtifact`."""
+    if branch := run.options.branch:
+        with recording(Path(run.home)):
+            run.store.manifest(branch.state.uri)
+            run.journal.write("uses", step=STEP, **branch.state.pinned)
 
 
 def require_same_data(run: Run, **inputs: Artifact) -> None:

@@ -85,8 +85,8 @@ class Journal:
         return _artifact_of(self.last(step))
 
     def artifacts(self) -> list[Artifact]:
-        """All artifacts that the run made or reused, including the training states that it keeps for branches."""
-        return [_artifact_of(event) for event in self.events() if event["event"] in {*DONE, "kept"}]
+        """All artifacts that the run made or reused, and the training states that it keeps for branches or continues from."""
+        return [_artifact_of(event) for event in self.events() if event["event"] in {*DONE, "kept", "uses"}]
 
     def log(self, step: str) -> Path:
         """The file with the output of a step and of the libraries that it uses."""

@@ -81,9 +81,20 @@ class Run:
         return shared_directory(Path(self.home))
 
     @property
+    def ray_state(self) -> Path:
+        """Directory of the state of this run's Ray."""
+        return ray_state_of(Path(self.home), self.journal)
+
+    @property
     def journal(self) -> Journal:
         """The journal of this run: its events and logs."""
         return Journal(Path(self.directory))
+
+
+def ray_state_of(home: Path, journal: Journal) -> Path:
+    """Directory of the state of a run's Ray. Its name is short, because paths of Unix sockets are limited: the run's id without
+    its date."""
+    return home / "ray" / (journal.name.partition("-")[2] or journal.name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

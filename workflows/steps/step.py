@@ -4,12 +4,14 @@
 complete artifact to reuse. `make` runs in the step's own task and publishes a component's output directory as an artifact.
 """
 
+import contextlib
 import functools
 import inspect
 import shutil
 import time
 import typing
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from components.artifacts import Artifact, Check, CheckReport, Manifest
@@ -22,6 +24,7 @@ from infra.pod.end import end_in_order
 from workflows.steps import journal
 from workflows.steps.gates import gate
 from workflows.steps.inputs import StepFunction, called, flat, parameters_of
+from workflows.steps.lock import delete_unused, making, recording, wait_for_maker
 from workflows.steps.memory import PeakMemory
 from workflows.steps.run import Order, Run
 from workflows.steps.work import PORTS, Work
@@ -95,30 +98,41 @@ async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> 
     function = task.func
     step, facts = function.__name__, function.facts(config) if function.facts else {}
     key = caching.cache_key(function, config, flat(inputs), facts)
-    cached = None if step in run.options.fresh else run.store.find(step, key)
-    if cached is None:
-        code = caching.code_digest(function, config)
-        return await _made(task, Order(step=step, cache_key=key, code_digest=code, run=run), config, inputs)
-    figures = run.store.manifest(cached.uri).figures
-    run.journal.write("cached", step=step, **cached.pinned, figures=figures)
     kind: type[Kind] = function.__annotations__["return"]
-    return cached.as_(kind)
+    while True:
+        with making(run, step, key) as mine:
+            cached = None if step in run.options.fresh else _reused(run, step, key)
+            if cached is not None:
+                return cached.as_(kind)
+            if mine:
+                order = Order(step=step, cache_key=key, code_digest=caching.code_digest(function, config), run=run)
+                return (await _made(task, order, config, inputs)).as_(kind)
+        await wait_for_maker(run, step, key)
 
 
-async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping[str, Any]) -> Kind:
+def _reused(run: Run, step: str, key: str, **facts: str) -> Artifact | None:
+    """Find the artifact of a step and cache key, and write to the journal that the run uses it; None if there is none."""
+    with recording(Path(run.home)):
+        artifact = run.store.find(step, key)
+        if artifact is not None:
+            figures = run.store.manifest(artifact.uri).figures
+            run.journal.write("cached", step=step, **artifact.pinned, figures=figures, **facts)
+    return artifact
+
+
+async def _made(task: StepTask[Kind], order: Order, config: Any, inputs: Mapping[str, Any]) -> Artifact:
     """Run a step's task and return its artifact. If the task fails after publishing it, as by a crash at exit, it still
     counts."""
     store, before = order.store, order.store.count_attempts(order.step, order.cache_key)
     try:
         return await task(order, config, **inputs)
     except Exception as error:
-        published = store.find(order.step, order.cache_key)
-        if published is None or store.count_attempts(order.step, order.cache_key) == before:
+        if store.count_attempts(order.step, order.cache_key) == before:
             raise
-        figures = store.manifest(published.uri).figures
-        order.run.journal.write("cached", step=order.step, **published.pinned, figures=figures, failed_after=single_line(error))
-        kind: type[Kind] = task.func.__annotations__["return"]
-        return published.as_(kind)
+        published = _reused(order.run, order.step, order.cache_key, failed_after=single_line(error))
+        if published is None:
+            raise
+        return published
 
 
 async def checked(run: Run, task: StepTask[Check], limits: Any, artifact: Artifact, **others: Any) -> Check:
@@ -138,18 +152,23 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
     run, started = order.run, time.monotonic()
     end_in_order()
     if order.fresh:
-        for directory in (order.scratch, order.index):
-            shutil.rmtree(directory, ignore_errors=True)
-    run.journal.write("started", step=order.step, config=caching.as_json(config))
+        shutil.rmtree(order.scratch, ignore_errors=True)
+        delete_unused(order.index)
+    run.journal.write("started", step=order.step, config=caching.as_json(config), cache_key=order.cache_key)
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
     try:
-        with run.store.writing(order.step) as output, journal.output_to(run.journal.log(order.step)):
-            work = Work(order=order, output=output, mlflow_run=mlflow_run, inputs=flat(inputs))
+        with (
+            contextlib.ExitStack() as held,
+            run.store.writing(order.step) as output,
+            journal.output_to(run.journal.log(order.step)),
+        ):
+            work = Work(order=order, output=output, mlflow_run=mlflow_run, inputs=flat(inputs), held=held)
             figures, component_seconds = _timed(call, work)
             work.measured({"seconds": time.monotonic() - started, "component_seconds": component_seconds})
-            artifact = _published(work, kind, config, figures)
-            seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
-            run.journal.write("made", step=order.step, **artifact.pinned, figures=figures, **seconds)
+            with recording(Path(run.home)):
+                artifact = _published(work, kind, config, figures)
+                seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
+                run.journal.write("made", step=order.step, **artifact.pinned, figures=figures, **seconds)
     except BaseException as error:
         tracking.fail_run(run.tracking_uri, mlflow_run)
         failure = {"error": type(error).__name__, "message": str(error), "known": isinstance(error, LongrunError)}

@@ -1,5 +1,6 @@
 """Provides a component with the directories and ports that its parameters ask for by name."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from components.artifacts import Artifact, CheckReport, Making, Manifest
 from components.files import JSON
 from infra.mlflow import tracking
 from workflows.steps import journal, provenance
+from workflows.steps.lock import using
 from workflows.steps.run import Order
 from workflows.steps.series import StepSeries
 
@@ -37,6 +39,8 @@ class Work:
     """Time of the start in UTC."""
     measurements: dict[str, float] = field(default_factory=dict)
     """Measurements that may differ between equal runs, such as seconds and memory."""
+    held: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """Releases what the work holds when the step ends."""
     _ports: list[Any] = field(default_factory=list)
     _metrics: tracking.StepMetrics = field(init=False)
     _series: StepSeries = field(init=False)
@@ -58,6 +62,7 @@ class Work:
     @property
     def index(self) -> Path:
         """A directory for finished work that later runs with the same code and environment reuse."""
+        self.held.enter_context(using(self.order.index))
         return self.order.index
 
     @property
@@ -106,7 +111,7 @@ class Work:
     def _start_ray(self) -> None:
         from infra.ray.local import ensure_ray
 
-        self.overhead_seconds += ensure_ray(Path(self.order.run.home))
+        self.overhead_seconds += ensure_ray(self.order.run.ray_state)
 
     def _port(self, port: Any) -> Any:
         self._ports.append(port)

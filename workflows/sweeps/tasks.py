@@ -41,6 +41,7 @@ from workflows import curation, pretraining, scaling
 from workflows import tokenizer as tokenization
 from workflows.steps import journal
 from workflows.steps.inputs import Component, only
+from workflows.steps.lock import making, recording, wait_for_maker
 from workflows.steps.run import Order, Run
 from workflows.steps.step import checked, make, obtain, step
 from workflows.steps.values import value_of
@@ -48,6 +49,9 @@ from workflows.sweeps.sweep import Sweep
 
 if TYPE_CHECKING:
     from components.pretraining.trunks import TrunkBranch
+
+POINTS = "sweep_points"
+"""Name of the task that trains the points of a sweep."""
 
 TABLE = only("runs.csv")
 """What is read of the training runs of a sweep."""
@@ -182,15 +186,19 @@ async def _obtain_runs(points: tuple[Point, ...], config: Sweep, run: Run, token
 
 @environments.train.task
 async def sweep_points(config: PointsRequest, run: Run, token_shards: TokenShards) -> dict[str, SweepPoint]:
-    """Train the points that are missing, in workers that are reused; each is published as soon as it is trained."""
+    """Train the points that are missing, in workers that are reused; each is published as soon as it is trained.
+
+    One sweep at a time trains on the same token shards, because trainings of several sweeps may share their first steps.
+    """
     requests = config.requests()
-    points = {name: artifact for name, request in requests.items() if (artifact := _find(run, request, token_shards))}
-    missing = {name: request for name, request in requests.items() if name not in points}
-    if missing:
-        run.journal.write("points", step="sweep_points", missing=len(missing), total=len(requests))
-        with journal.output_to(run.journal.log("sweep_points")):
-            points |= _train(run, missing, config.training, token_shards)
-    return {name: points[name].as_(SweepPoint) for name in requests}
+    while True:
+        with making(run, POINTS, token_shards.content) as mine:
+            points = _reused(run, requests, token_shards)
+            if mine:
+                points |= _train(run, requests, points, config.training, token_shards)
+            if len(points) == len(requests):
+                return {name: points[name].as_(SweepPoint) for name in requests}
+        await wait_for_maker(run, POINTS, token_shards.content)
 
 
 def sweep_point(order: Order, config: PointRequest, branch: "TrunkBranch", token_shards: TokenShards) -> SweepPoint:
@@ -260,11 +268,33 @@ def _key(request: PointRequest, token_shards: TokenShards) -> str:
     return caching.cache_key(sweep_point, request, {"token_shards": token_shards}, {})
 
 
-def _find(run: Run, request: PointRequest, token_shards: TokenShards) -> Artifact | None:
-    return run.store.find("sweep_point", _key(request, token_shards))
+def _reused(run: Run, requests: Mapping[str, PointRequest], token_shards: TokenShards) -> dict[str, Artifact]:
+    """The points that are trained already, by name; written to the journal, so that `gc` keeps them."""
+    with recording(Path(run.home)):
+        points = {name: run.store.find("sweep_point", _key(request, token_shards)) for name, request in requests.items()}
+        trained = {name: artifact for name, artifact in points.items() if artifact is not None}
+        for artifact in trained.values():
+            run.journal.write("uses", step="sweep_point", **artifact.pinned)
+    return trained
 
 
 def _train(
+    run: Run,
+    requests: Mapping[str, PointRequest],
+    trained: Mapping[str, Artifact],
+    training: PretrainingConfig,
+    token_shards: TokenShards,
+) -> dict[str, Artifact]:
+    """Train and publish the points that are not in `trained`, with the output in the log of the step."""
+    missing = {name: request for name, request in requests.items() if name not in trained}
+    if not missing:
+        return {}
+    run.journal.write("points", step=POINTS, missing=len(missing), total=len(requests))
+    with journal.output_to(run.journal.log(POINTS)):
+        return _trained(run, missing, training, token_shards)
+
+
+def _trained(
     run: Run, missing: Mapping[str, PointRequest], training: PretrainingConfig, token_shards: TokenShards
 ) -> dict[str, Artifact]:
     """Train what is missing and publish it, and write down the share of the processors' time that was not training."""
@@ -276,22 +306,22 @@ def _train(
     started, seconds = time.monotonic(), 0.0
     names = {id(request.point): name for name, request in missing.items()}
     points = [request.point for request in missing.values()]
-    scratch = run.shared_directory.absolute() / "scratch" / "sweep_points"
+    scratch = run.store.scratch(POINTS, token_shards.content).absolute()
     shards = run.store.local(token_shards, only=pretraining.TOKENS.patterns)
     planned = trunks(points, training, shards.absolute(), scratch)
     made: dict[str, Artifact] = {}
-    ensure_ray(Path(run.home))
+    ensure_ray(run.ray_state)
     ray_workers.release()
     with RayWorkerPool() as pool:
         for number, branch in pool.stream(train_trunk, planned):
             name = names[id(planned[number].points[branch.number])]
             made[name] = _publish(run, missing[name], branch, token_shards)
             seconds += branch.seconds
-            journal.progress("sweep_points", len(made), len(missing), "trainings")
+            journal.progress(POINTS, len(made), len(missing), "trainings")
         wall, workers = time.monotonic() - started, pool.workers
     shutil.rmtree(scratch, ignore_errors=True)
     facts = {"wall_seconds": wall, "workers": workers, "core_seconds": seconds, "ratio": wall * workers / max(seconds, 1e-9)}
-    run.journal.write("overhead", step="sweep_points", **facts)
+    run.journal.write("overhead", step=POINTS, **facts)
     tracking.log_values(run.tracking_uri, run.mlflow_run, 0, {"sweep_overhead": facts["ratio"], "sweep_wall_seconds": wall})
     return made
 

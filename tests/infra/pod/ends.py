@@ -74,10 +74,10 @@ if __name__ == "__main__":
     else:
         from infra.ray.local import ensure_ray, stop_ray
 
-        ensure_ray(folder / "home", cpus=os.cpu_count())
+        ensure_ray(folder / "home" / "ray", cpus=os.cpu_count())
         import ray
 
         here = ray.get_runtime_context().gcs_address
         for of in kind.split(","):
             print(of, dict(ends(folder, of, count, here)), flush=True)
-        stop_ray(folder / "home")
+        stop_ray(folder / "home" / "ray")

@@ -120,7 +120,7 @@ def main() -> None:
 
     quieten()
     home, kill = Path(sys.argv[1]), Kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5] == "True")
-    ensure_ray(home, cpus=2)
+    ensure_ray(home / "ray", cpus=2)
     launcher = RayLauncher(storage_path=home / "ray-train")
     launcher.launch(work, Training(home, kill, os.getpid()), workers=2, metrics=SilentMetrics())
 

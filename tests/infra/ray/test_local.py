@@ -16,16 +16,16 @@ SCRIPT = """
 import sys, pathlib
 from infra.ray.local import ensure_ray, stop_ray
 home = pathlib.Path(sys.argv[1])
-assert ensure_ray(home, cpus=1) > 0
+assert ensure_ray(home / "ray", cpus=1) > 0
 import ray
 state = pathlib.Path(ray._private.worker.global_worker.node.get_temp_dir_path())
 token = home / "ray" / "token"
 assert state.resolve() == (home / "ray").resolve() and state != home / "ray", state
 assert token.stat().st_mode & 0o777 == 0o600 and len(token.read_text()) == 64
 session = ray.get_runtime_context().get_node_id()
-ensure_ray(home)
+ensure_ray(home / "ray")
 assert ray.get_runtime_context().get_node_id() == session
-stop_ray(home)
+stop_ray(home / "ray")
 assert not ray.is_initialized() and not (home / "ray").exists() and not state.is_symlink()
 """
 
@@ -40,7 +40,7 @@ def test_a_short_home_needs_no_link_and_a_long_one_has_one_of_its_own(tmp_path: 
         assert local._short_path(long) == link  # one that was left is replaced
         assert local._link(tmp_path / LONG / "other") != link
     finally:
-        local.stop_ray(long.parent)
+        local.stop_ray(long)
     assert not link.is_symlink()
 
 
@@ -52,7 +52,7 @@ def test_a_temporary_folder_that_is_too_long_itself_is_not_used(tmp_path: Path, 
 def test_nothing_is_stopped_where_nothing_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     (tmp_path / "kept").touch()
-    local.stop_ray(tmp_path)
+    local.stop_ray(tmp_path / "ray")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 

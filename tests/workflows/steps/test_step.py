@@ -2,6 +2,11 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +16,15 @@ import pytest
 
 from components.artifacts import MANIFEST, Artifact, Corpus
 from components.errors import SourceError
+from components.locks import Lock
 from components.ports import Metrics
+from components.ports.unpublished import abandoned
 from infra.mlflow import registry, tracking
+from tests.paths import ROOT
 from workflows.steps import journal
 from workflows.steps.inputs import Component, only
+from workflows.steps.journal import Event, listening
+from workflows.steps.lock import making
 from workflows.steps.run import Order, Run, RunOptions
 from workflows.steps.step import StepTask, obtain, step
 
@@ -64,6 +74,56 @@ def failing(config: Config) -> Component:
         raise SourceError("source x is truncated")
 
     return fail
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Files by which a step says that it has started, and waits until it may end."""
+
+    started: str
+    end: str
+
+
+@step(environment, Corpus)
+def slow(config: Signals) -> Component:
+    """Write one file when `config.end` exists."""
+
+    def write(*, config: Signals, output: Path) -> dict[str, Any]:
+        calls.append("slow")
+        Path(config.started).touch()
+        while not Path(config.end).exists():
+            time.sleep(0.01)
+        (output / "text").write_text("words")
+        return {}
+
+    return write
+
+
+MAKER = """
+import asyncio, sys
+from pathlib import Path
+from tests.workflows.steps.test_step import Signals, obtained_elsewhere
+obtained_elsewhere(Path(sys.argv[1]))
+"""
+
+
+def signals(home: Path) -> Signals:
+    return Signals(started=str(home / "started"), end=str(home / "end"))
+
+
+def obtained_elsewhere(home: Path) -> None:
+    """What another process does: obtain the step `slow` in the home."""
+    obtained(in_home(home, f"sqlite:///{home}/mlflow/mlflow.db"), slow, signals(home))  # type: ignore[arg-type]
+
+
+@contextmanager
+def maker(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that is making the step `slow`."""
+    with subprocess.Popen([sys.executable, "-c", MAKER, str(home)], cwd=ROOT) as process:
+        while not (home / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield process
 
 
 @pytest.fixture
@@ -255,3 +315,66 @@ def test_a_step_whose_process_fails_before_that_has_failed_though_an_older_artif
         obtained(run)
     with pytest.raises(Crash):
         obtained(replace(run, options=RunOptions(fresh=fresh)), crashing(writing, "before"))
+
+
+def test_what_another_process_is_making_is_waited_for_and_reused(run: Run, tmp_path: Path) -> None:
+    with maker(tmp_path) as process:
+        with listening(lambda event: (tmp_path / "end").touch()):
+            corpus = obtained(run, slow, signals(tmp_path))  # type: ignore[arg-type]
+        assert process.wait() == 0
+    assert [event["event"] for event in run.journal.events()] == ["waiting", "cached"]
+    assert (Path(run.home) / corpus.uri / "text").read_text() == "words"
+    assert run.store.count_attempts("slow", run.store.manifest(corpus.uri).cache_key) == 1
+    assert calls == []
+
+
+def test_a_killed_process_leaves_its_step_to_the_one_that_waits(run: Run, tmp_path: Path) -> None:
+    with maker(tmp_path) as process:
+
+        def kill(event: Event) -> None:
+            if event["event"] == "waiting":
+                process.kill()
+                (tmp_path / "end").touch()
+
+        with listening(kill):
+            obtained(run, slow, signals(tmp_path))  # type: ignore[arg-type]
+    assert [event["event"] for event in run.journal.events()] == ["waiting", "started", "made"]
+    assert calls == ["slow"]
+    assert len(abandoned(tmp_path)) == 1
+
+
+def test_a_cached_step_does_not_wait_for_another_step_that_is_being_made(run: Run, tmp_path: Path) -> None:
+    corpus = obtained(run)
+    with maker(tmp_path) as process:
+        assert obtained(run) == corpus
+        process.kill()
+    assert [event["event"] for event in run.journal.events()] == ["started", "made", "cached"]
+
+
+def test_a_cached_step_does_not_wait_for_a_process_that_makes_it_afresh(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "end").touch()
+    corpus = obtained(run, slow, signals(tmp_path))  # type: ignore[arg-type]
+    key = run.store.manifest(corpus.uri).cache_key
+    with making(run, "slow", key) as mine:
+        assert mine
+        assert obtained(run, slow, signals(tmp_path)) == corpus  # type: ignore[arg-type]
+    assert calls == ["slow"]
+
+
+def test_nothing_is_taken_up_while_gc_deletes(run: Run, tmp_path: Path) -> None:
+    obtained(run)
+    lock = Lock(tmp_path / "lock")
+    assert lock.acquire("process 1 (gc)")
+    waits: list[str] = []
+
+    def deleted(event: Event) -> None:
+        if event["event"] == "waiting":
+            waits.append(event["why"])
+            for artifact in run.store.artifacts():
+                run.store.delete(artifact)
+            lock.release()
+
+    with listening(deleted):
+        obtained(run)
+    assert "process 1 (gc) is deleting artifacts" in waits[0]
+    assert [event["event"] for event in run.journal.events()] == ["started", "made", "started", "made"]
