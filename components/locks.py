@@ -6,14 +6,10 @@ The kernel releases a lock when the process that holds it ends, however it ends 
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from components.errors import HomeError
-
-POLL_SECONDS = 0.1
-"""Seconds between two attempts to take a lock that another process holds."""
 
 
 class Lock:
@@ -26,15 +22,18 @@ class Lock:
         self.path, self.shared = path, shared
         self._descriptor: int | None = None
 
-    def acquire(self, holder: str = "") -> bool:
-        """Take the lock if it is free; returns whether it was. `holder` describes this process for others that wait.
+    def acquire(self, holder: str = "", *, wait: bool = False) -> bool:
+        """Take the lock and return True; if another process holds it, wait for it or return False.
+
+        `holder` describes this process for others that wait.
 
         Raises:
             HomeError: the file cannot be created, or its file system does not support locks.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = _locked_file(self.path, fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX)
+            kind = fcntl.LOCK_SH if self.shared else fcntl.LOCK_EX
+            self._descriptor = _locked_file(self.path, kind if wait else kind | fcntl.LOCK_NB)
         except OSError as error:
             raise HomeError(
                 f"{self.path} cannot be locked: {error.strerror}; choose a directory that is writable and supports flock"
@@ -69,12 +68,9 @@ class Lock:
 @contextlib.contextmanager
 def holding(lock: Lock, holder: str, wait: Callable[[str], None]) -> Iterator[None]:
     """Hold a lock within the block. If another process holds it, call `wait` once with its description, and wait."""
-    told = False
-    while not lock.acquire(holder):
-        if not told:
-            wait(lock.holder)
-        told = True
-        time.sleep(POLL_SECONDS)
+    if not lock.acquire(holder):
+        wait(lock.holder)
+        lock.acquire(holder, wait=True)
     try:
         yield
     finally:
@@ -88,7 +84,7 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _take(descriptor, fcntl.LOCK_EX)
+        return not _take(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         os.close(descriptor)
 
@@ -108,7 +104,7 @@ def _locked_file(path: Path, kind: int) -> int | None:
 
 def _take(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind)
     except BlockingIOError:
         return False
     return True

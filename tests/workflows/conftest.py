@@ -11,6 +11,7 @@ import pytest
 from components.artifacts import Artifact
 from components.ports.store import records_of
 from components.raw_files import RawRecord, write_raw
+from infra.mlflow import tracking
 from infra.settings import Settings
 from infra.storage import store_at
 from infra.urls import HERE
@@ -44,6 +45,22 @@ def published(
     with store.writing(step) as output:
         shutil.copytree(directory, output, dirs_exist_ok=True)
         return store.publish(output, replace(manifest_of(output, step=step), config=config or {}, kind=kind))
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database without a model, as the first run of a home makes it."""
+    settings = Settings(home=tmp_path_factory.mktemp("registry"))
+    tracking.start_run(settings.tracking_uri, "run")
+    return settings.home / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture
+def used_home(tmp_path: Path, empty_registry: Path) -> Settings:
+    """A home in which a run has been, so it has a model registry."""
+    (tmp_path / "used" / "mlflow").mkdir(parents=True)
+    shutil.copyfile(empty_registry, tmp_path / "used" / "mlflow" / "mlflow.db")
+    return Settings(home=tmp_path / "used")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -151,19 +151,22 @@ def doctor(
     print_findings(findings, as_json)
 
 
-@PANEL.command("longrun gc", "longrun gc --keep latest --yes")
+@PANEL.command("longrun gc --dry-run", "longrun gc --keep latest --yes")
 def gc(
     profile: Annotated[str, typer.Option("--profile", hidden=True, help="Refused with the reason.")] = "",
     home: Home = None,
     keep: Annotated[
-        list[str] | None, typer.Option(metavar="RUN", help="Run whose artifacts are kept as well. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="RUN", help="Run whose artifacts and checkpoints are kept as well. May be repeated."),
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list; delete nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List the artifacts in the home that no registered model needs, and delete them after asking."""
+    """List what no registered model and no running run needs, and what deleting it costs; delete it after asking."""
     from components.errors import ConfigError
-    from workflows.commands.gc import delete_artifacts, unneeded
+    from workflows.commands.gc.costs import costs_of, lines_of
+    from workflows.commands.gc.waste import delete_waste, list_waste
 
     if profile:
         raise ConfigError(
@@ -171,15 +174,16 @@ def gc(
             "lifecycle rules, and exclude prefixes that hold registered models"
         )
     chosen = settings_of(home)
-    waste = unneeded(chosen, keep or [])
-    rows, lines = [asdict(entry) for entry in waste], [f"{entry.uri}  {entry.bytes / 2**20:.1f} MiB" for entry in waste]
-    if not waste:
-        print_result(rows, as_json, ["nothing to delete: registered models or kept runs need every artifact in this home"])
+    listing = list_waste(chosen, keep or [])
+    costs = costs_of(chosen, listing)
+    print_result([cost.as_json() for cost in costs], as_json, lines_of(costs, listing))
+    if dry_run or not costs:
         return
-    print_result(rows, as_json, lines)
-    if not yes and not typer.confirm(f"Delete these {len(waste)} directories?", err=as_json):
+    if not yes and not typer.confirm(f"Delete these {len(costs)} directories?", err=as_json):
         raise typer.Exit(1)
-    delete_artifacts(chosen, waste, keep or [])
+    deleted = delete_waste(chosen, listing.waste, keep or [])
+    if skipped := len(costs) - len(deleted):
+        typer.echo(f"{skipped} of them are needed now, and were kept", err=True)
 
 
 @PANEL.command("longrun resume-proof tiny --steps 40")

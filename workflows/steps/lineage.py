@@ -3,6 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from components.artifacts import Artifact, Lineage, LineageNode, Manifest, RawSource
 from components.errors import LongrunError, SourceError, StoreError
@@ -11,8 +12,16 @@ from components.ports.store import damaged, wrong_digest
 from components.raw_files import LOCATIONS, RAW, RawRecord, read_raw
 
 
+class Manifests(Protocol):
+    """Where the manifests of artifacts are read, such as a store."""
+
+    def manifest(self, uri: str) -> Manifest:
+        """The manifest of an artifact. Raises `MissingArtifact`, `DamagedArtifact` or `NewerFormat`."""
+        ...
+
+
 def walk(
-    store: ArtifactStore, roots: Iterable[Artifact], broken: dict[str, str] | None = None
+    store: Manifests, roots: Iterable[Artifact], broken: dict[str, str] | None = None
 ) -> Iterator[tuple[Artifact, Manifest]]:
     """Each artifact of `roots`, and everything that they were made from, once, with its manifest; artifacts before their inputs.
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.locks import POLL_SECONDS, Lock, holding, is_held
+from components.locks import Lock, holding, is_held
 from workflows.steps import journal
 from workflows.steps.journal import Journal
 from workflows.steps.run import Run
@@ -69,7 +69,7 @@ async def wait_for_maker(run: Run, step: str, cache_key: str) -> None:
     lock = _of_step(run, step, cache_key)
     run.journal.write("waiting", step=step, why=f"{lock.holder} is making {step}{_CONTINUES}")
     while is_held(lock.path):
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
 
 
 @contextlib.contextmanager
@@ -97,6 +97,9 @@ def lock_of(scratch: Path) -> Path:
     """The file of the lock that is held while the directory `scratch/STEP/KEY` is used."""
     return scratch.parents[2] / "locks" / scratch.parent.name / scratch.name
 
+
+_POLL_SECONDS = 0.1
+"""Seconds between two looks at the lock of a step that another process makes. The event loop runs meanwhile."""
 
 _CONTINUES = "; this run continues when that is done (Ctrl-C to give up)"
 
