@@ -11,7 +11,7 @@ from components.ports.artifact_paths import scratch_uri
 from infra.settings import Settings
 from infra.urls import HERE
 from workflows.commands.columns import in_columns
-from workflows.commands.gc.waste import KEPT_BY, Listing, Waste
+from workflows.commands.gc.waste import KEPT_BY, Waste, WasteListing
 from workflows.steps.journal import Journal
 from workflows.steps.lock import is_running
 
@@ -43,7 +43,7 @@ class Cost:
         }
 
 
-def costs_of(settings: Settings, listing: Listing) -> list[Cost]:
+def costs_of(settings: Settings, listing: WasteListing) -> list[Cost]:
     """The cost of each directory in a listing."""
     users = _users(listing.references.runs)
     return [_cost(settings, waste, users.get(waste.uri, "")) for waste in listing.waste]
@@ -112,7 +112,7 @@ def _steps_done(scratch: Path) -> str:
     return f" instead of continuing from step {max(steps)}" if steps else ""
 
 
-def lines_of(costs: Sequence[Cost], listing: Listing) -> list[str]:
+def lines_of(costs: Sequence[Cost], listing: WasteListing) -> list[str]:
     """Each directory with its cost, then the totals by run and by kind."""
     if not costs:
         needed = "nothing to delete: registered models, running runs or kept runs need every artifact in this home"
@@ -146,7 +146,7 @@ def _totals(costs: Sequence[Cost], group_of: Callable[[Cost], str]) -> list[tupl
     return [(name, f"{len(sizes)} directories", _size(sum(sizes))) for name, sizes in largest]
 
 
-def _notes(listing: Listing) -> list[str]:
+def _notes(listing: WasteListing) -> list[str]:
     """What is kept although `gc` cannot tell whether it is needed, and registered versions that keep nothing here."""
     elsewhere, unknown = listing.references.elsewhere, listing.unknown
     notes = [f"not in this home: registered {', '.join(elsewhere)}; their artifacts are elsewhere"] if elsewhere else []

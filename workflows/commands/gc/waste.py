@@ -65,7 +65,7 @@ class Waste:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
+class WasteListing:
     """What can be deleted in a home, and what refers to it."""
 
     waste: tuple[Waste, ...]
@@ -74,7 +74,7 @@ class Listing:
     """URIs of artifacts of kinds that this version of longrun does not know; they are kept."""
 
 
-def list_waste(settings: Settings, keep: Sequence[str]) -> Listing:
+def list_waste(settings: Settings, keep: Sequence[str]) -> WasteListing:
     """The directories that neither a registered model, nor a running run, nor a run in `keep` needs.
 
     If artifacts are stored in a bucket, only their copies in the home are listed: other homes may need those in the bucket.
@@ -82,7 +82,7 @@ def list_waste(settings: Settings, keep: Sequence[str]) -> Listing:
     """
     references, unknown = read_references(settings, keep), list[str]()
     waste = [*_artifacts(settings.home, references, unknown), *_others(settings.home, references)]
-    return Listing(waste=tuple(waste), references=references, unknown=tuple(unknown))
+    return WasteListing(waste=tuple(waste), references=references, unknown=tuple(unknown))
 
 
 def delete_waste(settings: Settings, shown: Sequence[Waste], keep: Sequence[str]) -> list[Waste]:
