@@ -122,7 +122,7 @@ def lines_of(costs: Sequence[Cost], listing: WasteListing) -> list[str]:
     by_run = _totals(costs, lambda cost: f"{cost.run} {recipes.get(cost.run, '')}".strip() or NO_RUN)
     by_kind = _totals(costs, lambda cost: cost.waste.kind)
     kinds = [(name, count, size, f"kept by {kept_by(name)}") for name, count, size in by_kind]
-    total = f"total: {len(costs)} directories, {_size(sum(cost.waste.bytes for cost in costs))}"
+    total = f"total: {_directories(len(costs))}, {_size(sum(cost.waste.bytes for cost in costs))}"
     return [
         *in_columns(rows, (60, 12)),
         "",
@@ -143,7 +143,7 @@ def _totals(costs: Sequence[Cost], group_of: Callable[[Cost], str]) -> list[tupl
     for cost in costs:
         groups.setdefault(group_of(cost), []).append(cost.waste.bytes)
     largest = sorted(groups.items(), key=lambda group: (-sum(group[1]), group[0]))
-    return [(name, f"{len(sizes)} directories", _size(sum(sizes))) for name, sizes in largest]
+    return [(name, _directories(len(sizes)), _size(sum(sizes))) for name, sizes in largest]
 
 
 def _notes(listing: WasteListing) -> list[str]:
@@ -160,4 +160,11 @@ def _recipe(run: Journal) -> str:
 
 
 def _size(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 2**10:.1f} KiB"
+
+
+def _directories(count: int) -> str:
+    return f"{count} {'directory' if count == 1 else 'directories'}"

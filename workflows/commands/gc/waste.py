@@ -81,7 +81,8 @@ def list_waste(settings: Settings, keep: Sequence[str]) -> WasteListing:
     Raises what `read_references` raises.
     """
     references, unknown = read_references(settings, keep), list[str]()
-    waste = [*_artifacts(settings.home, references, unknown), *_others(settings.home, references)]
+    waste = list(_artifacts(settings.home, references, unknown))
+    waste += _others(settings.home, references) if _is_home(settings.home) else []
     return WasteListing(waste=tuple(waste), references=references, unknown=tuple(unknown))
 
 
@@ -99,6 +100,12 @@ def delete_waste(settings: Settings, shown: Sequence[Waste], keep: Sequence[str]
             else:
                 LocalArtifactStore(settings.home).delete(Artifact(uri=entry.uri, digest=""))
     return deleted
+
+
+def _is_home(home: Path) -> bool:
+    """Whether longrun has used the directory: a user's own may have a folder that is called `writing` or `scratch` too."""
+    patterns = ("runs/*/events.jsonl", "mlflow/mlflow.db", "artifacts/*/*", "copies/*")
+    return any(path for pattern in patterns for path in home.glob(pattern))
 
 
 def _artifacts(home: Path, references: References, unknown: list[str]) -> Iterator[Waste]:

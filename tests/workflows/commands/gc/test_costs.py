@@ -70,7 +70,7 @@ def test_totals_are_by_run_and_by_kind_with_what_keeps_it(used_home: Settings) -
     listing = list_waste(used_home, ())
     lines = lines_of(costs_of(used_home, listing), listing)
     assert any(line.startswith(f"{run.name} (tiny)") and "2 directories" in line and "1.0 MiB" in line for line in lines)
-    assert any(line.startswith("no run") and "1 directories" in line for line in lines)
+    assert any(line.startswith("no run") and "1 directory" in line for line in lines)
     assert any(line.startswith("checkpoints") and line.endswith(f"kept by {kept_by('checkpoints')}") for line in lines)
     assert any(line.startswith("Corpus") and line.endswith(f"kept by {kept_by('Corpus')}") for line in lines)
     assert "total: 3 directories, 1.0 MiB" in lines

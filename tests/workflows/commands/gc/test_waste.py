@@ -137,6 +137,12 @@ def test_what_became_unneeded_after_the_list_was_shown_stays(used_home: Settings
     assert list(used_home.store.artifacts()) == [later]
 
 
+def test_folders_of_a_directory_that_is_not_a_home_are_not_waste(tmp_path: Path) -> None:
+    for directory in ("writing/novel", "scratch/paper/draft", "ray/tracer"):
+        (tmp_path / directory).mkdir(parents=True)
+    assert uris(Settings(home=tmp_path)) == []
+
+
 def test_an_artifact_of_an_unknown_kind_is_kept_and_named(used_home: Settings) -> None:
     made = publish(used_home.store, text="words")
     path = used_home.home / made.uri / "manifest.json"
