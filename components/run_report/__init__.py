@@ -1,1 +1,1 @@
-"""The report of a run as one HTML page: curves of its trainings, its data, checks, evaluation and times."""
+"""The report of a run as one HTML page: curves of its training runs, its data, checks, evaluation and times."""

@@ -36,7 +36,7 @@ def report(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write an HTML page about a run: curves of its trainings, data, checks, evaluation, time and memory of its steps.
+    """Write an HTML page about a run: curves of its training runs, data, checks, evaluation, time and memory of its steps.
 
     A run also writes it when it ends. Works while the run is training.
     """
