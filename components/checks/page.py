@@ -43,7 +43,7 @@ Rows checked: {% for table, rows in rows.items() %}{{ table }} {{ "{:,}".format(
 {%- for shape in chart.shapes %}<rect x="{{ shape.x }}" y="{{ shape.y }}" width="{{ shape.width }}" height="{{ shape.height }}">
 {#- #}<title>{{ shape.title }}</title></rect>{% endfor %}
 {%- for x in chart.lines %}<line x1="{{ x }}" x2="{{ x }}" y1="0" y2="60"><title>limit</title></line>{% endfor %}</svg>
-<div class="ends"><span>{{ chart.bars[0].label }}</span><span>{{ chart.bars[-1].label }}</span></div>{% endif %}</td></tr>
+<div class="ends"><span>{{ chart.ends[0] }}</span><span>{{ chart.ends[1] }}</span></div>{% endif %}</td></tr>
 {%- endfor %}
 </tbody>
 </table>
@@ -77,7 +77,9 @@ class ValueChart:
 
     @property
     def shapes(self) -> list[Shape]:
-        """The bars as rectangles, as high as their share of the highest one."""
+        """The bars as rectangles, as high as their share of the highest one; none for a single bar, which shows nothing."""
+        if len(self.bars) < 2:
+            return []
         highest, width = max((bar.rows for bar in self.bars), default=0), WIDTH / max(len(self.bars), 1)
         heights = [HEIGHT * bar.rows / highest if highest else 0.0 for bar in self.bars]
         return [
@@ -90,6 +92,13 @@ class ValueChart:
             )
             for number, (bar, height) in enumerate(zip(self.bars, heights, strict=True))
         ]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The lowest and the highest value, as text."""
+        first, last = self.bars[0], self.bars[-1]
+        low = first.label if first.low is None else f"{first.low:,.6g}"
+        return low, last.label if last.high is None else f"{last.high:,.6g}"
 
     @property
     def lines(self) -> list[float]:

@@ -63,6 +63,8 @@ def test_the_distribution_of_a_column_is_drawn_with_the_limit_inside_it(page: st
         ("60.0", "2 to 4: 40 rows"),
     ]
     assert re.findall(r'<line x1="([\d.]+)"', page) == ["180.0"]
+    assert '<div class="ends"><span>1</span><span>4</span></div>' in page
+    assert ValueChart(bars=WEIGHTS.bars[:1], limits=()).shapes == []
 
 
 def test_the_field_that_sets_a_limit_is_shown(page: str) -> None:
