@@ -57,7 +57,8 @@ class Source:
     """Language of the documents: en, zh, code or other; `auto` detects the language of each document. Documents tagged `code`
     skip the rules for prose."""
     text_field: str = "text"
-    """Field of a JSON line, or column of a Parquet or Arrow file, that contains the text."""
+    """Field of a JSON line, or column of a Parquet or Arrow file, that contains the text. A file without `text` is read by its
+    `content`, `raw_content`, `body`, `article`, `document` or `code`, if it has only one of these."""
     reader: Extension | None = field(default=None, metadata=kind(READER))
     """The recipe's own class for reading the files: its `read(self, path)` yields the text of each document, or None for a record
     without text. None: files are read according to their suffix."""

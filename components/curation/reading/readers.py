@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from components.curation.reading.columns import TEXT, fields_with_text, text_field_of
 from components.curation.reading.config import Reading
 from components.curation.reading.kinds import OWN
 from components.curation.reading.sources import RawFile
@@ -73,8 +74,11 @@ def read_documents(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
 
 
 def _read_jsonl(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    field = reading.sources[file.source_indices[0]].text_field
-    data = chunks(Path(file.location))
+    source, path = reading.sources[file.source_indices[0]], Path(file.location)
+    names = fields_with_text(lines(chunks(path), reading.limits.max_document_bytes))
+    # without any text in its first lines, the file is judged by its bad lines
+    field = text_field_of(source, names, file.location) if names and source.text_field == TEXT else source.text_field
+    data = chunks(path)
     rows = (_row_of_line(line, field) for line in lines(data, reading.limits.max_document_bytes))
     yield from _rows(file, reading, rows, f"a JSON object with text in {field!r}")
 
@@ -87,11 +91,9 @@ def _row_of_line(line: bytes | None, field: str) -> Row:
 
 
 def _read_parquet(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
-    field = reading.sources[file.source_indices[0]].text_field
+    source = reading.sources[file.source_indices[0]]
+    field = text_field_of(source, pq.read_schema(file.location).names, file.location)
     with pq.ParquetFile(file.location, read_dictionary=_flat(file.location, field)) as table:
-        names = table.schema_arrow.names
-        if field not in names:
-            raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
         rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in _cells(table, field))
         yield from _rows(file, reading, rows, f"text in column {field!r}")
 
@@ -129,11 +131,9 @@ def _row_of_cell(cell: Any, max_bytes: int) -> Row:
 
 def _read_arrow(file: RawFile, reading: Reading) -> Iterator[RawDocument]:
     """Documents from a stream of record batches, the format of saved Hugging Face datasets."""
-    field = reading.sources[file.source_indices[0]].text_field
-    with pa.memory_map(file.location) as source, pa.ipc.open_stream(source) as stream:
-        names = stream.schema.names
-        if field not in names:
-            raise SourceError(f"{file.location}: no column {field!r}; Source.text_field must be one of {', '.join(names)}")
+    source = reading.sources[file.source_indices[0]]
+    with pa.memory_map(file.location) as data, pa.ipc.open_stream(data) as stream:
+        field = text_field_of(source, stream.schema.names, file.location)
         cells = (cell for batch in stream for cell in _values(batch.column(field)))
         rows = (_row_of_cell(cell, reading.limits.max_document_bytes) for cell in cells)
         yield from _rows(file, reading, rows, f"text in column {field!r}")

@@ -44,12 +44,12 @@ def test_a_good_source_is_no_problem(tmp_path: Path) -> None:
 
 
 def test_all_sources_are_read_whatever_is_wrong_with_the_first(tmp_path: Path) -> None:
-    other = lines(tmp_path / "other.jsonl", texts(50), field="content")
+    other = lines(tmp_path / "other.jsonl", texts(50), field="story")
     first, second = said(source(tmp_path / "absent"), source(other, name="other"))
     assert first == f"curation.sources.mine: source mine ({tmp_path / 'absent'}): {tmp_path / 'absent'} does not exist"
-    assert second.startswith("curation.sources.other: source other")
-    assert "they have no text in 'text': set curation.sources.other.text_field; the first is" in second
-    assert "content" in second
+    assert second.startswith(f"curation.sources.other: {other}: ")
+    assert "no column 'text'; its columns are story; name the one with the text" in second
+    assert "--set curation.sources.other.text_field=story" in second
 
 
 def test_a_damaged_file_is_said_as_curation_would_set_it_aside(tmp_path: Path) -> None:
@@ -60,9 +60,9 @@ def test_a_damaged_file_is_said_as_curation_would_set_it_aside(tmp_path: Path) -
 
 
 def test_a_column_that_is_missing_is_said_with_those_that_are_there(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"content": texts(20)}), tmp_path / "a.parquet")
+    pq.write_table(pa.table({"story": texts(20)}), tmp_path / "a.parquet")
     (problem,) = said(source(tmp_path / "a.parquet"))
-    assert "no column 'text'; Source.text_field must be one of content" in problem
+    assert "no column 'text'; its columns are story; name the one with the text" in problem
 
 
 def test_a_source_whose_documents_are_all_refused_is_said_with_the_reasons(tmp_path: Path) -> None:

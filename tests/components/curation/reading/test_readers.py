@@ -102,8 +102,26 @@ def test_parquet_is_read_by_column_and_empty_cells_are_bad_rows(tmp_path: Path) 
 
 
 def test_parquet_without_the_column_names_those_it_has(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"body": ["one"], "n": [1]}), tmp_path / "a.parquet")
-    with pytest.raises(SourceError, match=r"a\.parquet: no column 'text'; Source\.text_field must be one of body, n"):
+    pq.write_table(pa.table({"story": ["one"], "n": [1]}), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=r"a\.parquet: no column 'text'; its columns are story, n; name the one with the text"):
+        read(config(source(tmp_path)))
+
+
+@pytest.mark.parametrize("name", ["content", "raw_content", "body", "article", "document", "code"])
+def test_well_known_names_of_the_text_are_recognised_in_every_format(name: str, tmp_path: Path) -> None:
+    table = pa.table({"url": ["http://a"], name: ["hello"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pa.ipc.new_stream(tmp_path / "b.arrow", table.schema) as stream:
+        stream.write_table(table)
+    (tmp_path / "c.jsonl").write_text(json.dumps({"url": "http://a", name: "hello"}) + "\n")
+    assert [document.text for document in read(config(source(tmp_path)))] == ["hello"] * 3
+
+
+def test_a_jsonl_file_without_a_known_field_is_refused_with_the_line_to_write(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"url": "http://a", "story": "hello"}\n')
+    with pytest.raises(
+        SourceError, match=r"its columns are url, story; name the one with the text, such as Source\(…, text_field="
+    ):
         read(config(source(tmp_path)))
 
 
