@@ -16,7 +16,7 @@ from components.ports import LocalArtifactStore
 from infra.mlflow import registry
 from infra.settings import Settings
 from tests.paths import ROOT
-from workflows.commands.gc import unneeded
+from workflows.commands.gc.waste import list_waste
 from workflows.commands.models import lineage_lines, list_models, model_lineage, verify_model
 from workflows.steps.journal import find_journal
 
@@ -113,9 +113,10 @@ def test_its_manifests_are_written_as_they_were(home: Settings, artifacts: dict[
 
 
 def test_gc_keeps_what_its_model_needs_and_collects_it_once_it_is_not_registered(home: Settings) -> None:
-    assert unneeded(home, []) == []
-    (home.home / "mlflow" / "mlflow.db").unlink()
-    assert len(unneeded(home, [])) == STEPS
+    assert list_waste(home, ()).waste == ()
+    for version in registry.models(home.tracking_uri):
+        tracking.client(home.tracking_uri).delete_model_version(version.name, str(version.version))
+    assert len(list_waste(home, ()).waste) == STEPS
 
 
 def test_a_step_that_is_made_now_stands_beside_it(home: Settings, artifacts: dict[str, Artifact]) -> None:
