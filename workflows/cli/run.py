@@ -1,6 +1,5 @@
 """Commands that run recipes and keep a home in order: `run`, `recipes`, `show`, `doctor`, `gc` and `resume-proof`."""
 
-import json
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated
@@ -118,13 +117,14 @@ def recipes(as_json: Json = False) -> None:
 
 @PANEL.command("longrun show tiny", "longrun show smoke --set sft.epochs=3 --json")
 def show(recipe: RecipeName = "smoke", overrides: Set = None, as_json: Json = False) -> None:
-    """Print every field of a recipe, with defaults and --set applied."""
+    """Print every field of a recipe with --set applied, first those that differ from the most similar built-in recipe."""
     from components.extensions import recorded
-    from infra.mlflow.tracking import flatten
-    from workflows.recipe import load_recipe
+    from workflows.loading.listing import nearest, recipe_lines
+    from workflows.recipe import BUILT_IN, load_recipe
 
-    config = recorded(load_recipe(recipe, overrides or []))
-    print_result(config, as_json, [f"{name} = {json.dumps(value)}" for name, value in flatten(config).items()])
+    chosen = load_recipe(recipe, overrides or [])
+    base = nearest(chosen, [load_recipe(name) for name in BUILT_IN])
+    print_result(recorded(chosen), as_json, recipe_lines(chosen, base))
 
 
 @PANEL.command("longrun doctor", "longrun doctor --cluster --profile site")
