@@ -13,7 +13,7 @@ import pytest
 from components.artifacts import MANIFEST, Artifact, Lineage, Manifest
 from components.errors import DamagedArtifact
 from components.ports import LocalArtifactStore
-from infra.mlflow import registry
+from infra.mlflow import registry, tracking
 from infra.settings import Settings
 from tests.paths import ROOT
 from workflows.commands.gc.waste import list_waste
