@@ -16,8 +16,8 @@ UNIT = "selected items"
 def fitting(tasks: Tasks, checkpoints: Iterable[Path], tally: OmissionTally) -> Tasks:
     """The tasks without the items that are too long for one of the models; these are recorded in `tally`.
 
-    Items that are cut from documents always fit: their context is cut once more by the model's adapter. A task without items that
-    fit is left out.
+    Only items of benchmarks and of a recipe's own tasks are checked: items made from held-out text are excerpts, of which the
+    model's adapter keeps the end. A task without items that fit is left out.
     """
     models = {((path / FILE).read_bytes(), read_shape(path).context): path for path in checkpoints}
     for (_, context), checkpoint in models.items():

@@ -24,7 +24,7 @@ from components.evaluation.config import EvaluationConfig
 Row = dict[str, Any]
 """A multiple-choice item {context, choices, gold}, or a completion {context, gold, chance}; benchmark items also have {clean}.
 
-Items that are not cut from a document have {uri}: where they come from."""
+Items of benchmarks and of a recipe's own tasks have {uri}: where they come from."""
 
 MAX_WORD_TOKENS = 16
 """Maximum tokens generated for one word; enough for words of a few dozen bytes."""
@@ -87,8 +87,6 @@ class _Question:
     group: str
     context: str
     answer: str
-    uri: str = ""
-    """Where it comes from; empty if it is cut from a document."""
 
 
 def build(config: EvaluationConfig, *, corpus: Path, conversations: Path, pairs: Path, chat: Callable[[str], str]) -> Tasks:
@@ -135,7 +133,7 @@ def _answers(config: EvaluationConfig, conversations: Iterable[Conversation], ch
     """Questions made from the first user message and answer of each conversation."""
     for conversation in conversations:
         prompt, answer = (conversation.messages[turn]["content"] for turn in (0, 1))
-        yield _Question(conversation.group, chat(prompt), _option(config, answer), conversation.uri)
+        yield _Question(conversation.group, chat(prompt), _option(config, answer))
 
 
 def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat: Callable[[str], str]) -> Iterator[Row]:
@@ -143,8 +141,7 @@ def _preferences(config: EvaluationConfig, pairs: Iterable[PreferencePair], chat
     for pair in pairs:
         options = [_option(config, answer) for answer in (pair.chosen, pair.rejected)]
         if options[0] != options[1]:
-            row = _shuffled(chat(pair.prompt), options, _drawn(config, pair.prompt, *options))
-            yield {**row, "uri": pair.uri or pair.id}
+            yield _shuffled(chat(pair.prompt), options, _drawn(config, pair.prompt, *options))
 
 
 def _option(config: EvaluationConfig, answer: str) -> str:
@@ -162,8 +159,7 @@ def _with_wrong_options(config: EvaluationConfig, questions: Iterator[_Question]
         rng = _drawn(config, question.context, question.answer)
         wrong = _draw(pool, question, config.choices - 1, rng)
         if len(wrong) == config.choices - 1:
-            row = _shuffled(question.context, [question.answer, *wrong], rng)
-            rows.append({**row, "uri": question.uri} if question.uri else row)
+            rows.append(_shuffled(question.context, [question.answer, *wrong], rng))
     return rows
 
 
