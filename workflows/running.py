@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,8 +13,8 @@ from components.ports.verification import HASHED
 from infra import retry
 from infra.cluster.process_profile import CARRIER, profile_of_process
 from infra.flyte import environments
-from infra.hook import call_hook
 from infra.pod.end import end_in_order
+from infra.process_end import wait_if_ending
 from infra.settings import Settings, remember, settings, usable_home
 from infra.variables import keep_caches
 from workflows.pipeline import last_artifact, pipeline
@@ -23,6 +22,7 @@ from workflows.preflight import require_ready
 from workflows.recipe import Recipe, from_json, load_recipe
 from workflows.reports.gather import leave_report
 from workflows.steps.branching import find_branch_on_cluster, use_branch
+from workflows.steps.ending import close_dead_runs, process_facts, recorded, tell_hook, write_end
 from workflows.steps.journal import Journal, open_journal, output_to
 from workflows.steps.lock import running
 from workflows.steps.remains import delete_remains
@@ -30,13 +30,6 @@ from workflows.steps.run import Run, RunOptions
 
 if TYPE_CHECKING:
     from workflows.sweeps.sweep import Sweep
-
-
-_HOOK_SECONDS = 10.0
-"""Seconds within which the hook must end."""
-
-_HOOK_SECONDS_WHEN_STOPPED = 2.0
-"""Seconds within which the hook must end if the run was interrupted: whoever stops a process waits for its end."""
 
 
 def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = None) -> Journal:
@@ -101,6 +94,7 @@ def open_run(recipe: "Recipe | Sweep", settings: Settings, options: RunOptions |
     journal = open_journal(settings.runs)
     with running(journal, home):
         remember(settings)
+        close_dead_runs(settings.runs)
         delete_remains(home)
         with _reported(settings, journal), _started(recipe, journal, settings, options or RunOptions()) as run:
             try:
@@ -137,40 +131,24 @@ def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, opt
     branch, uri = options.branch, settings.tracking_uri
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
     stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
-    journal.write(
-        "run",
-        run=journal.name,
-        recipe=recipe.name,
-        until=options.until,
-        fresh=options.fresh,
-        changes=options.changes,
-        pid=os.getpid(),
-        **stores,
-        **origin,
-    )
-    with _waits_written_to(journal), output_to(journal.log("run")):
+    asked = {"recipe": recipe.name, "until": options.until, "fresh": options.fresh, "changes": options.changes}
+    with recorded(journal), _waits_written_to(journal), output_to(journal.log("run")):
         parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
+        journal.write("run", run=journal.name, **asked, **process_facts(), mlflow_run=parent, **stores, **origin)
         own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent}
         try:
             run = Run(**own, **stores, options=options)
             use_branch(run)
             yield run
         except BaseException as error:
-            tracking.fail_run(uri, parent)
+            wait_if_ending()
+            interrupted = isinstance(error, KeyboardInterrupt)
+            tracking.fail_run(uri, parent, "KILLED" if interrupted else "FAILED")
             failure = {"error": type(error).__name__, "message": str(error), "exit_code": exit_code_of(error)}
-            _finish(journal, recipe.name, failed=True, **failure)
+            tell_hook(journal, write_end(journal, failed=True, interrupted=interrupted, **failure))
             raise
         tracking.finish_run(uri, parent)
-        _finish(journal, recipe.name, failed=False, exit_code=ExitCode.DONE)
-
-
-def _finish(journal: Journal, recipe: str, **facts: Any) -> None:
-    """Write the end of a run to its journal, and call the user's hook, whose failure does not change how the run ended."""
-    journal.write("finished", **facts)
-    model = next((event["model"] for event in reversed(journal.events()) if event["event"] == "registered"), "")
-    seconds = _HOOK_SECONDS if facts["exit_code"] < ExitCode.INTERRUPTED else _HOOK_SECONDS_WHEN_STOPPED
-    if failure := call_hook({"run": journal.name, "recipe": recipe, "model": model, **facts}, seconds):
-        journal.write("hook_failed", message=failure)
+        tell_hook(journal, write_end(journal, failed=False, exit_code=ExitCode.DONE))
 
 
 @contextlib.contextmanager

@@ -1,12 +1,13 @@
 """The services a component uses, as protocols, each with an in-process implementation."""
 
-from components.ports.launcher import InProcessLauncher, Launcher, RecordingReporter, TrainingReporter
+from components.ports.launcher import SAVED, InProcessLauncher, Launcher, RecordingReporter, TrainingReporter
 from components.ports.metrics import Metrics, RecordedMetrics, SilentMetrics
 from components.ports.shard_engine import InProcessShardEngine, ShardEngine
 from components.ports.store import ArtifactStore, LocalArtifactStore, RemoteScratch
 from components.ports.worker_pool import InProcessPool, WorkerPool
 
 __all__ = [
+    "SAVED",
     "ArtifactStore",
     "InProcessLauncher",
     "InProcessPool",

@@ -8,6 +8,9 @@ from typing import Protocol, TypeVar
 from components.errors import ConfigError
 from components.ports.metrics import Metrics
 
+SAVED = "saved_on_request"
+"""Name of the value with which a training reports that it has saved a checkpoint that was wanted: the number of steps done."""
+
 Spec = TypeVar("Spec")
 Result = TypeVar("Result")
 
@@ -30,6 +33,14 @@ class TrainingReporter(Protocol):
 
         After a failure, steps that are repeated, and those before the checkpoint that training resumes from, are reported again
         with the same step number.
+        """
+        ...
+
+    def checkpoint_wanted(self) -> bool:
+        """Whether a checkpoint is wanted now, because this machine or the whole training is about to be stopped.
+
+        Each request is answered once. A training asks after each step; if the answer on any rank is yes, it saves a checkpoint,
+        waits until it is written, and reports `SAVED`.
         """
         ...
 
@@ -72,6 +83,10 @@ class RecordingReporter:
         if self.rank == 0:
             self.metrics.log(step, values)
             self.metrics.progress(step, total_steps, "steps")
+
+    def checkpoint_wanted(self) -> bool:
+        """Never: what stops this process raises an exception in it."""
+        return False
 
 
 @dataclass

@@ -168,6 +168,10 @@ class _Timer:
         if step > WARM_UP and now >= self.until:
             raise _Enough
 
+    def checkpoint_wanted(self) -> bool:
+        """Never: a calibration is not resumed."""
+        return False
+
 
 @dataclass(frozen=True)
 class _RandomTokens:

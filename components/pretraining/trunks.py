@@ -131,6 +131,10 @@ class _Clock:
             self.seconds += values["tokens"] / step / speed
         self._last = now
 
+    def checkpoint_wanted(self) -> bool:
+        """Never: each training of a sweep is short."""
+        return False
+
 
 def _trained(trunk: Trunk, number: int, clock: _Clock) -> Trained:
     """Train one point: a branch of the trunk or, for the last point, the trunk itself."""

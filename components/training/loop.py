@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from components.errors import TrainingError
 from components.model.denormals import flushed_denormals
-from components.ports import TrainingReporter
+from components.ports import SAVED, TrainingReporter
 from components.training.checkpoints.files import Row, read_history, read_manifest, state_files
 from components.training.checkpoints.saving import CheckpointPlan, Checkpoints
 from components.training.checkpoints.state import SavedState
@@ -148,6 +148,16 @@ def _put_back(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     model.float().cpu()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Due:
+    """Why a checkpoint is due after a step, besides the plan; the same on all ranks."""
+
+    by_time: bool
+    """`CheckpointsConfig.seconds` have passed since the last one."""
+    on_request: bool
+    """The training, or one of its machines, is about to be stopped."""
+
+
 @dataclass(kw_only=True)
 class _Run:
     """The state of one training run on one worker."""
@@ -194,7 +204,7 @@ class _Run:
         done, phase = step + 1, self.meter.stopwatch.phase
         before = self.history[-1]["tokens"] if self.history else 0
         started = time.monotonic()
-        row, checkpoint_is_late = self._step(step, before)
+        row, due = self._step(step, before)
 
         if self.spec.validation is not None and self._is_due(done, self.settings.config.validation_steps):
             with phase("validation"):
@@ -202,16 +212,19 @@ class _Run:
         self.history.append(row)
         self.lines.append(json.dumps(row))
 
-        if checkpoint_is_late or self._ends_with_checkpoint(done):
+        if due.by_time or due.on_request or self._ends_with_checkpoint(done):
             with phase("checkpoint"):
                 self.store.save(done, self.lines, self.engine.state(), goodput=self.meter.goodput.as_json())
+                if due.on_request:
+                    self.store.finish()
             self.saved_at = time.monotonic()
 
         speed = self.meter.figures(row["tokens"] - before, time.monotonic() - started, self.settings.steps - done)
-        self.reporter.report(done, self.settings.steps, row | speed | self.store.figures())
+        saved = {SAVED: float(done)} if due.on_request else {}
+        self.reporter.report(done, self.settings.steps, row | speed | self.store.figures() | saved)
 
-    def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], bool]:
-        """One optimizer step. Returns its row, and whether a checkpoint is due by time (the same on all ranks)."""
+    def _step(self, step: int, tokens_before: float) -> tuple[dict[str, float], _Due]:
+        """One optimizer step. Returns its row, and why a checkpoint is due after it."""
         phase = self.meter.stopwatch.phase
         with phase("data"):
             micro_batches = self.coordinates.micro_batches(self.spec.batches, step)
@@ -229,10 +242,10 @@ class _Run:
         tokens = sum(batch["tokens"].numel() for batch in micro_batches)
         names = sorted(figures)
         counted = [loss, tokens, *(figures[name] for name in names)]
-        loss_sum, token_sum, *figure_sums, late = self._sum(counted, [self._is_late()])
+        loss_sum, token_sum, *figure_sums, late, wanted = self._sum(counted, [self._is_late(), self.reporter.checkpoint_wanted()])
         row = {"step": step + 1, "loss": loss_sum / weight, "learning_rate": rate, "tokens": int(tokens_before + token_sum)}
         row |= {name: value / weight for name, value in zip(names, figure_sums, strict=True) if not math.isnan(value)}
-        return self._judged(row, norm), late > 0
+        return self._judged(row, norm), _Due(by_time=late > 0, on_request=wanted > 0)
 
     def _accumulate(self, micro_batches: Sequence[Batch], weight: float) -> tuple[float, dict[str, float]]:
         """Accumulate the gradients of this rank's micro-batches. Returns the sums of the loss and of the figures."""

@@ -104,6 +104,7 @@ def base_template(profile: Profile, machine: Machine) -> "flyte.PodTemplate":
     spec = k8s.V1PodSpec(
         containers=[container],
         volumes=[_claim_volume(name, claim, path == SOURCES) for name, (claim, path) in claims.items()],
+        termination_grace_period_seconds=profile.grace_seconds,
         service_account_name=f"{profile.release}-tasks",
         priority_class_name=f"{profile.release}-{machine.priority}",
         # KubeRay copies the main container's security context to the init container of workers, and this one to every pod

@@ -101,6 +101,9 @@ class Profile:
     """Kind of pod -> fields of `infra.cluster.sizes.Size` that differ from `size`."""
     source_claim: str = ""
     """PersistentVolumeClaim with source files of recipes, mounted at /sources in the pods that read them; empty: none."""
+    grace_seconds: int = 30
+    """Seconds between the notice that a pod is to be stopped and its kill (Kubernetes: terminationGracePeriodSeconds). A training
+    saves a checkpoint in this time; more than about ten seconds of it are for the end of the process and its logs."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Environment variable of tasks -> kubernetes:SECRET/KEY, or environment:VARIABLE, which only commands on this machine
     use."""
@@ -126,7 +129,7 @@ class Profile:
         _require_images(self)
         unknown = sorted(set(self.gpus) - set(GPU_KINDS))
         require(not unknown and len(set(self.gpus)) == len(self.gpus), self, "gpus", list(self.gpus), f"each of {GPU_KINDS} once")
-        for name, minimum, maximum in (("gpus_per_worker", 1, 16), ("workers", 0, 4096)):
+        for name, minimum, maximum in (("gpus_per_worker", 1, 16), ("workers", 0, 4096), ("grace_seconds", 15, 3600)):
             value = getattr(self, name)
             require(type(value) is int and minimum <= value <= maximum, self, name, value, f"{minimum} to {maximum}")
         require(self.context.isprintable(), self, "context", self.context, "the name of a context, or empty")

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from components.errors import TrackingError, single_line
 from components.files import JSON
@@ -143,12 +143,12 @@ def finish_run(tracking_uri: str, run_id: str) -> None:
     ask(tracking_uri, lambda mlflow: mlflow.set_terminated(run_id, status="FINISHED"))
 
 
-def fail_run(tracking_uri: str, run_id: str) -> None:
-    """End an MLflow run as failed. Does not retry: MLflow may be the reason for the failure."""
+def fail_run(tracking_uri: str, run_id: str, status: Literal["FAILED", "KILLED"] = "FAILED") -> None:
+    """End an MLflow run as failed or killed. Does not retry: MLflow may be the reason for the failure."""
     try:
-        _once(tracking_uri, lambda: client(tracking_uri).set_terminated(run_id, status="FAILED"))
+        _once(tracking_uri, lambda: client(tracking_uri).set_terminated(run_id, status=status))
     except (TransientError, TrackingError) as error:
-        logger.warning("MLflow run %s could not be marked as failed: %s", run_id, error)
+        logger.warning("MLflow run %s could not be marked as %s: %s", run_id, status, error)
 
 
 def log_values(tracking_uri: str, run_id: str, step: int, values: Mapping[str, float]) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from components.files import write_text
+from infra.process_end import own_process
 from infra.variables import variable
 
 ENDED = "LONGRUN_ENDED"
@@ -20,6 +21,7 @@ def end_in_order() -> None:
     This must not happen at the end of the step's function: Flyte's runtime sends the step's result or error after that.
     """
     if variable(ENDED):
+        own_process()
         atexit.register(_end, Path(variable(ENDED) or ""))
 
 

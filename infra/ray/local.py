@@ -11,15 +11,28 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from infra.bundle import PROJECT_ROOT
+from infra.process_end import end_because
 from infra.ray import workers as ray_workers
 from infra.variables import UNPACKED
 
 _MAX_ROOT = 40
 """Longest path of Ray's directory, in characters: Unix socket paths have at most 107 bytes, and Ray's add up to 67."""
+
+
+_NEEDED = ("gcs_server", "raylet")
+"""Processes without which Ray cannot work, by Ray's names."""
+
+_WATCH_SECONDS = 0.5
+"""Seconds between two looks at Ray's processes."""
+
+_leaving = threading.Event()
+"""Set while this process ends the Ray that it has started."""
 
 
 def ensure_ray(state: Path, *, cpus: int | None = None) -> float:
@@ -46,7 +59,26 @@ def ensure_ray(state: Path, *, cpus: int | None = None) -> float:
         log_to_driver=True,
         runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), UNPACKED: str(state / "extensions")}},
     )
+    _watch(ray._private.worker._global_node)  # Ray has no public API for its processes
     return time.monotonic() - started
+
+
+def _watch(node: Any) -> None:
+    """End this process if Ray's own processes die: its client would do so after 15 to 60 s, without a word."""
+    _leaving.clear()
+
+    def watch() -> None:
+        while not _leaving.wait(_WATCH_SECONDS):
+            for kind, process in node.dead_processes():
+                if kind in _NEEDED and not _leaving.is_set():
+                    end_because(f"Ray's process {kind} died ({_status(process.returncode)})")
+                    return
+
+    threading.Thread(target=watch, daemon=True, name="ray-watch").start()
+
+
+def _status(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def leave_ray() -> None:
@@ -57,6 +89,7 @@ def leave_ray() -> None:
     crashes.
     """
     if (ray := sys.modules.get("ray")) is not None and ray.is_initialized():
+        _leaving.set()
         ray_workers.release()
         ray.shutdown()
 

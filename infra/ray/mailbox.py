@@ -71,7 +71,7 @@ class Mailbox:
         self._starts = self._furthest = 0
         self._reason = UNREPORTED
         self._assignment: Assignment | None = None
-        self._dismissed = False
+        self._dismissed = self._checkpoint_wanted = False
         self._reports: list[Report] = []
         self._outcome = Outcome()
         self._placement_groups: dict[str, Any] = {}
@@ -125,13 +125,20 @@ class Mailbox:
             self._outcome.entered = self._outcome.entered or now
             self._outcome.groups.add(worker.group)
 
-    async def report(self, worker: WorkerRank, reports: list[Report]) -> None:
-        """Store reports of completed steps."""
-        if worker.group == self._group:
-            self._reports.extend(reports)
-            furthest = max(step for step, _, _ in reports)
-            if furthest > self._furthest:
-                self._starts, self._furthest, self._reason = 1, furthest, UNREPORTED
+    async def report(self, worker: WorkerRank, reports: list[Report]) -> bool:
+        """Store reports of completed steps. Returns whether a checkpoint is wanted, once for each request."""
+        if worker.group != self._group:
+            return False
+        self._reports.extend(reports)
+        furthest = max(step for step, _, _ in reports)
+        if furthest > self._furthest:
+            self._starts, self._furthest, self._reason = 1, furthest, UNREPORTED
+        wanted, self._checkpoint_wanted = self._checkpoint_wanted, False
+        return wanted
+
+    async def want_checkpoint(self) -> None:
+        """Make the training save a checkpoint after its next step."""
+        self._checkpoint_wanted = True
 
     async def leave(self, worker: WorkerRank, result: bytes, now: float) -> None:
         """Store the pickled result of a worker that finished the assignment at Unix time `now`."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from components.errors import LongrunError
-from components.ports import Metrics
+from components.ports import SAVED, Metrics
+from infra.process_end import saving
 from infra.ray import logs
 from infra.ray.mailbox import Outcome, Report, WorkerRank, mailbox_actor
 from infra.threads import use_threads
@@ -65,6 +66,7 @@ class WorkerGroup:
         self._assigned = 0
         self._spent = False
         self._idle = True
+        self._saved = threading.Event()
         self._thread = threading.Thread(target=self._fit, daemon=True)
         self._thread.start()
 
@@ -80,18 +82,36 @@ class WorkerGroup:
 
         self._assigned += 1
         self._idle = False
+        self._saved.clear()
         ray.get(self.mailbox.assign.remote(self._assigned, pickled))
-        finished = False
-        while self._thread.is_alive() and not finished:
-            self._thread.join(POLL_SECONDS)
-            finished = ray.get(self.mailbox.is_finished.remote())
-            for step, total, values in ray.get(self.mailbox.take_reports.remote()):
-                metrics.log(step, values)
-                metrics.progress(step, total, "steps")
+        with saving(self._save):
+            self._follow(metrics)
         outcome: Outcome = ray.get(self.mailbox.outcome.remote())
         self._spent = outcome.error is not None or len(outcome.groups) > 1
         self._idle = True
         return outcome
+
+    def _follow(self, metrics: Metrics) -> None:
+        """Pass on reports until the assignment is finished or the trainer has ended."""
+        import ray
+
+        finished = False
+        try:
+            while self._thread.is_alive() and not finished:
+                self._thread.join(POLL_SECONDS)
+                finished = ray.get(self.mailbox.is_finished.remote())
+                for step, total, values in ray.get(self.mailbox.take_reports.remote()):
+                    metrics.log(step, values)
+                    metrics.progress(step, total, "steps")
+                    if SAVED in values:
+                        self._saved.set()
+        finally:
+            self._saved.set()
+
+    def _save(self, seconds: float) -> None:
+        """Make the training save a checkpoint. Returns once it is saved, or nothing trains any more, or after `seconds`."""
+        self.mailbox.want_checkpoint.remote()
+        self._saved.wait(seconds)
 
     def dismiss(self) -> None:
         """End the workers, and delete Ray Train's state of them.
@@ -185,7 +205,7 @@ def release() -> None:
         _groups.pop().dismiss()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _MailReporter:
     """A training worker's reporter, which posts to the mailbox."""
 
@@ -195,6 +215,8 @@ class _MailReporter:
     """The post that has not arrived yet; empty or one element."""
     _waiting: list[Report] = field(default_factory=list)
     """Reports for the next post."""
+    _wanted: bool = False
+    """Whether the mailbox has said that a checkpoint is wanted."""
 
     @property
     def rank(self) -> int:
@@ -217,6 +239,11 @@ class _MailReporter:
             if not self._posted or self._posted[0].done():
                 self._post()
 
+    def checkpoint_wanted(self) -> bool:
+        """Whether a checkpoint is wanted: by the driver, as the answers to reports tell rank 0."""
+        wanted, self._wanted = self._wanted, False
+        return wanted
+
     def flush(self) -> None:
         """Wait until every report has arrived."""
         while self._posted or self._waiting:
@@ -224,7 +251,7 @@ class _MailReporter:
 
     def _post(self) -> None:
         if self._posted:
-            self._posted.pop().result()
+            self._wanted |= self._posted.pop().result()
         if self._waiting:
             self._posted.append(self.mailbox.report.remote(self.worker, list(self._waiting)).future())
             self._waiting.clear()

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from components.errors import LongrunError, PreflightError, exit_code_of, single_line
-from infra.process_end import run_and_leave
+from infra.process_end import Stopped, run_and_leave
 from workflows.cli import cluster, data, look, models, run, scaling
 from workflows.cli.options import open_command
 from workflows.cli.panels import PlainGroup, epilog
@@ -63,7 +63,7 @@ def _message(error: BaseException) -> str:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted; run the same command again to continue"
+        return f"{error if isinstance(error, Stopped) else 'interrupted'}; run the same command again to continue"
     if isinstance(error, PreflightError):
         return str(error)
     if isinstance(error, LongrunError):
@@ -98,5 +98,5 @@ def _run() -> int:
         sys.stderr.write("".join(format_exception(error)) if _options["debug"] else f"longrun: {_message(error)}\n")
         sys.stderr.flush()
         # After an interruption, threads of Flyte and Ray may still be running; none of them needs an orderly exit.
-        os._exit(exit_code_of(error))
+        os._exit(error.exit_code if isinstance(error, Stopped) else exit_code_of(error))
     return 0

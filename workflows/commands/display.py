@@ -66,9 +66,14 @@ class Display:
             self._show_progress(event)
             return
         self._end_progress(event.get("step", ""))
+        if event["event"] in ("interrupted", "finished"):
+            self._progress.stop()
+        if event["event"] == "resumed":
+            # rates and the remaining time count what this attempt has done
+            self._first[event["step"]] = (event["time"], event["done"])
         if line := _line(event):
             self.console.print(line)
-        if event["event"] == "started" and self.console.is_terminal:
+        if event["event"] in ("started", "resumed") and self.console.is_terminal:
             step = event["step"]
             self._tasks[step] = self._progress.add_task(step, total=None, state="")
 
@@ -92,7 +97,7 @@ class Display:
 
 def _line(event: Event) -> str:
     match event["event"]:
-        case "run" | "started" | "uses" | "finished":
+        case "run" | "started" | "uses" | "finished" | "interrupted":
             return ""
         case "made":
             line = f"  [green]made[/]    {event['step']:<24}{_seconds(event['seconds']):>11}  {headline(event['figures'])}"
@@ -100,6 +105,8 @@ def _line(event: Event) -> str:
         case "cached":
             line = f"  [cyan]cached[/]  {event['step']:<24}{'':>11}  {headline(event['figures'])}"
             return line + _notes(event["figures"])
+        case "resumed":
+            return f"  resumed {event['step']} from step {event['done']}"
         case "failed":
             return f"  [red]failed[/]  {event['step']}"
         case "registered":

@@ -13,6 +13,7 @@ from infra.settings import Settings
 from workflows.commands.columns import in_columns
 from workflows.commands.step_log import step_json, step_lines
 from workflows.reports.runs import RunSummary, duration
+from workflows.steps.ending import close_dead_runs
 from workflows.steps.journal import Event, Journal
 from workflows.steps.journals import journals
 
@@ -128,6 +129,8 @@ class LocalRun:
 
 def list_runs(settings: Settings) -> list[RunSummary]:
     """Every run of the home, or of the cluster that the settings refer to, oldest first."""
+    if not settings.profile:
+        close_dead_runs(settings.runs)
     return [RunSummary.of(journal) for journal in reversed(list(journals(settings))) if journal.path.is_file()]
 
 

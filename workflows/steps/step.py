@@ -21,7 +21,9 @@ from components.files import JSON
 from infra import caching
 from infra.mlflow import tracking
 from infra.pod.end import end_in_order
+from infra.process_end import wait_if_ending
 from workflows.steps import journal
+from workflows.steps.ending import recorded
 from workflows.steps.gates import gate
 from workflows.steps.inputs import StepFunction, called, flat, parameters_of
 from workflows.steps.lock import delete_unused, making, recording, wait_for_maker
@@ -149,13 +151,20 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
 
     A failure is written to the run's journal and raised again; an incomplete output is deleted.
     """
-    run, started = order.run, time.monotonic()
     end_in_order()
+    with recorded(order.run.journal):
+        return _made_and_recorded(order, kind, config, call, inputs)
+
+
+def _made_and_recorded(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mapping[str, Any]) -> Kind:
+    run, started = order.run, time.monotonic()
     if order.fresh:
         shutil.rmtree(order.scratch, ignore_errors=True)
         delete_unused(order.index)
-    run.journal.write("started", step=order.step, config=caching.as_json(config), cache_key=order.cache_key)
     mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
+    tracked = {"tracking_uri": run.tracking_uri, "mlflow_run": mlflow_run}
+    facts = {"config": caching.as_json(config), "cache_key": order.cache_key, "scratch": str(order.scratch)}
+    run.journal.write("started", step=order.step, **facts, **tracked)
     try:
         with (
             contextlib.ExitStack() as held,
@@ -170,7 +179,8 @@ def make(order: Order, kind: type[Kind], config: Any, call: Call, inputs: Mappin
                 seconds = {"seconds": time.monotonic() - started, "component_seconds": component_seconds}
                 run.journal.write("made", step=order.step, **artifact.pinned, figures=figures, **seconds)
     except BaseException as error:
-        tracking.fail_run(run.tracking_uri, mlflow_run)
+        wait_if_ending()
+        tracking.fail_run(run.tracking_uri, mlflow_run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         failure = {"error": type(error).__name__, "message": str(error), "known": isinstance(error, LongrunError)}
         run.journal.write("failed", step=order.step, **failure)
         raise

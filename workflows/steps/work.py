@@ -122,6 +122,8 @@ class Work:
 
         Step 0 has metrics of the whole work, which are not part of a series.
         """
+        if done := int(values.get("resumed_from", 0)):
+            self.order.run.journal.write("resumed", step=self.order.step, done=done)
         self._metrics.log(step, self._series.append(step, values) if step else values)
 
     def flush(self) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import nn
 
 from components.errors import CheckpointError, ConfigError, TrainingError
+from components.ports import SAVED
 from components.series import Series
 from components.training.loop import Batch, Terms
 from components.training.parallel.layout import ParallelLayout
@@ -397,3 +398,24 @@ def test_a_training_that_stops_early_leaves_a_checkpoint_from_which_it_goes_on_b
     assert (len(stopped.history), resumed.resumed_from) == (7, 7)
     assert resumed.history == uninterrupted.history
     assert equal(whole, again)
+
+
+def test_a_checkpoint_that_is_wanted_is_saved_after_the_step_and_reported(training: Training, tmp_path: Path) -> None:
+    asked: list[bool] = []
+
+    def wanted(self: object) -> bool:
+        asked.append(len(asked) == 6)  # once, in step 7
+        return asked[-1]
+
+    def killed(self: object, step: int, total_steps: int, values: Mapping[str, float]) -> None:
+        if SAVED in values:
+            raise KeyboardInterrupt(values[SAVED])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.ports.RecordingReporter.checkpoint_wanted", wanted)
+        patch.setattr("components.ports.RecordingReporter.report", killed)
+        with pytest.raises(KeyboardInterrupt, match="7"):
+            training()
+    assert (tmp_path / "checkpoints" / "step-00000007").is_dir()
+    _, resumed, _ = training()
+    assert resumed.resumed_from == 7

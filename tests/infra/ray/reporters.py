@@ -25,3 +25,7 @@ class ForwardingReporter:
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Forward the report."""
         self.reporter.report(step, total_steps, values)
+
+    def checkpoint_wanted(self) -> bool:
+        """Forward the question."""
+        return self.reporter.checkpoint_wanted()

@@ -162,3 +162,16 @@ def test_losses_of_one_assignment_do_not_count_in_the_next() -> None:
         assert not await mailbox.is_finished()
 
     asyncio.run(scenario())
+
+
+def test_a_wanted_checkpoint_is_told_once_and_only_to_the_workers_of_now() -> None:
+    async def scenario() -> None:
+        mailbox = Mailbox(2)
+        await mailbox.join(SINGLE, None)
+        assert not await mailbox.report(SINGLE, [(1, 3, {})])
+        await mailbox.want_checkpoint()
+        assert not await mailbox.report(WorkerRank("earlier", 0, 1), [(1, 3, {})])
+        assert await mailbox.report(SINGLE, [(2, 3, {})])
+        assert not await mailbox.report(SINGLE, [(3, 3, {})])
+
+    asyncio.run(scenario())

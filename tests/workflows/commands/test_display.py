@@ -47,3 +47,16 @@ def test_the_end_counts_steps_and_names_the_longest_without_repeating_the_lines_
 
 def test_what_was_not_component_work_is_orchestration() -> None:
     assert orchestration_share(EVENTS, 100.0) == pytest.approx(0.1)
+
+
+def test_rates_and_the_remaining_time_count_only_what_this_attempt_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.commands.display._QUIET_SECONDS", -1.0)
+    stream = io.StringIO()
+    with Display(Console(file=stream, width=160)) as display:
+        progress = {"event": "progress", "step": "pretraining", "total": 200, "unit": "steps"}
+        for done in (1, 90):  # an earlier attempt's steps, which are reported again at once
+            display({**progress, "time": 1000.0, "done": done})
+        display({"event": "resumed", "time": 1000.0, "step": "pretraining", "done": 90})
+        display({**progress, "time": 1010.0, "done": 100})
+    lines = [line.strip() for line in stream.getvalue().splitlines() if line.strip()]
+    assert lines[-2:] == ["resumed pretraining from step 90", "pretraining: 100 of 200 steps  1 steps/s, 1 min 40 s left"]
