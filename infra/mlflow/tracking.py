@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from components.errors import TrackingError, single_line
 from components.files import JSON
+from components.locks import Lock, holding
 from infra.retry import TransientError, retry
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def client(tracking_uri: str) -> "MlflowClient":
     from mlflow.tracking import MlflowClient
 
     if tracking_uri.startswith("sqlite:///"):
-        Path(tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        # MLflow creates its tables without a lock, so the second of two runs that start at once in a new home would fail
+        with holding(Lock(Path(tracking_uri.removeprefix("sqlite:///")).parent / "lock"), "", lambda _: None):
+            return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 
 
