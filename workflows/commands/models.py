@@ -171,7 +171,8 @@ def _made_from(model: Model, step: str) -> Model:
     """The nearest artifact of a step among those that a model was made from, itself included."""
     store, root = model.in_store()
     wanted, steps = MODEL_STEPS.get(step, step), dict[str, Artifact]()
-    for artifact, manifest in walk(store, [root]):
+    # what is missing elsewhere in the lineage does not matter here
+    for artifact, manifest in walk(store, [root], broken={}):
         steps.setdefault(manifest.step, artifact)
     if wanted not in steps:
         names = [*(name for name, made in MODEL_STEPS.items() if made in steps), *steps]
