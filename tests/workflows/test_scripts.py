@@ -23,12 +23,14 @@ def documented(event: str) -> tuple[set[str], set[str]]:
 def written(text: str) -> Iterator[str]:
     """The events that a module writes to a journal or shows to listeners."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        if isinstance(node, ast.Call) and node.args:
             function = node.func
             owner = ast.unparse(function.value) if isinstance(function, ast.Attribute) else ""
             name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
             if (name == "write" and owner.endswith("journal")) or name == "show":
-                yield str(node.args[0].value)
+                first = node.args[0]
+                names = (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,)
+                yield from (str(name.value) for name in names if isinstance(name, ast.Constant))
 
 
 def test_the_page_lists_the_exit_codes() -> None:
@@ -41,7 +43,9 @@ def test_the_page_lists_every_event_that_the_code_writes() -> None:
 
 
 def test_an_event_that_is_written_is_noticed() -> None:
-    assert list(written('run.journal.write("a", b=1); journal.show("c"); show("d"); stream.write("e"); print("f")')) == [
+    assert list(
+        written('run.journal.write("a", b=1); journal.show("c"); show("d" if x else "e"); stream.write("f"); print("g")')
+    ) == [
         "a",
         "c",
         "d",
@@ -49,4 +53,4 @@ def test_an_event_that_is_written_is_noticed() -> None:
 
 
 def test_fields_are_read_from_the_page() -> None:
-    assert documented("finished") == ({"failed", "exit_code"}, {"error", "message"})
+    assert documented("finished") == ({"failed", "exit_code"}, {"error", "message", "interrupted"})
