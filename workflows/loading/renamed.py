@@ -130,7 +130,7 @@ RENAMED |= {
         "max_omitted_share": ("sft", "dpo"),
         "own_checks": ("pretraining", "sft", "dpo"),
     }.items()
-    for old in {new, new.removeprefix("max_")}
+    for old in dict.fromkeys((new, new.removeprefix("max_")))
 }
 """Renamed fields of recipes: old path -> new path, or several joined by "and". Errors about an old name give the new."""
 
