@@ -108,7 +108,9 @@ def test_what_is_not_in_the_bucket_is_named(bucket: Any, tmp_path: Path) -> None
 MESSAGES = b'{"messages": [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]}\n'
 
 
-@pytest.mark.parametrize(("name", "data"), [("a.jsonl", MESSAGES), ("a.jsonl.gz", gzip.compress(MESSAGES))])
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.jsonl", MESSAGES), ("a.jsonl.gz", gzip.compress(MESSAGES, mtime=0))], ids=["plain", "gzip"]
+)
 def test_conversations_in_a_bucket_are_read_and_recorded_as_those_of_this_machine(
     bucket: Any, tmp_path: Path, name: str, data: bytes
 ) -> None:

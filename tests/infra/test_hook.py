@@ -98,7 +98,11 @@ def test_a_url_that_refuses_is_said_with_its_status_and_without_its_value(status
         assert call_hook(FACTS, 10.0) == f"the URL in ${HOOK} answered with status {status}"
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}/token-123", "http://[token-123", "https://host:token-123/"])
+@pytest.mark.parametrize(
+    "url",
+    [f"http://127.0.0.1:{free_port()}/token-123", "http://[token-123", "https://host:token-123/"],
+    ids=["port", "bracket", "text"],
+)
 def test_a_url_that_cannot_be_reached_is_said_without_its_value(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(HOOK, url)
     failure = call_hook(FACTS, 10.0)
