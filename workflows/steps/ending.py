@@ -80,7 +80,7 @@ def _is_gone(process: Event) -> bool:
     return abs(started - process.get("process_started", started)) > _STARTED_WITHIN
 
 
-@dataclass
+@dataclass(eq=False)
 class _End:
     """The end of what is open in a journal: the run, and the steps that have started."""
 

@@ -1,5 +1,7 @@
 """Runs in a real MLflow: on SQLite, and on a server process whose answers may be lost."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from components.errors import TrackingError
 from infra.mlflow import registry, tracking
 from tests import servers
 from tests.infra.s3_server import LosingProxy
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.long
 
@@ -28,6 +31,16 @@ def test_a_step_is_a_child_run_with_config_figures_and_tags(tmp_path: Path) -> N
     assert logged.data.metrics == {"documents": 3.0, "by.code": 0.5}
     assert logged.data.tags["digest"] == "ff"
     assert logged.info.status == "FINISHED"
+
+
+@pytest.mark.long
+def test_two_processes_that_start_at_once_in_a_new_home_both_get_a_run(tmp_path: Path) -> None:
+    code = "import sys; from infra.mlflow import tracking; print(tracking.start_run(sys.argv[1], 'run'))"
+    command = [sys.executable, "-c", code, f"sqlite:///{tmp_path}/mlflow/mlflow.db"]
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    runs = [process.communicate()[0].strip() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(set(runs)) == 2
 
 
 def test_names_that_mlflow_refuses_are_made_plain() -> None:

@@ -129,3 +129,15 @@ def test_runs_on_a_cluster_and_damaged_journals_are_left_alone(tmp_path: Path) -
     close_dead_runs(tmp_path / "runs")
     close_dead_runs(tmp_path / "nothing")
     assert len(submitted.events()) == 1
+
+
+def test_the_end_of_a_step_leaves_the_listener_of_its_run(record: Journal) -> None:
+    """Both are of the same journal, and have seen the same events when the step ends."""
+    run, first, second = _End(record), _End(record), _End(record)
+    with journal.listening(run):
+        with journal.listening(first):
+            pass
+        with journal.listening(second):
+            journal.progress("sft", 1, 2, "steps")
+    assert run._progress.keys() == second._progress.keys() == {"sft"}
+    assert not first._progress
