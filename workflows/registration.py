@@ -1,9 +1,8 @@
 """The registration stage: makes the model directory with card and lineage, and a version in the registry."""
 
-import platform
 from functools import partial
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from components.artifacts import (
     Check,
@@ -17,10 +16,12 @@ from components.artifacts import (
     Verdict,
 )
 from components.model.configuration import MODEL
-from components.registration.config import RegistrationConfig
+from components.registration.config import CARD, RegistrationConfig
 from infra.flyte import environments
 from infra.mlflow import registry
+from infra.mlflow.reference import log_reference
 from infra.urls import HERE
+from workflows.steps import tracked
 from workflows.steps.inputs import Component, only
 from workflows.steps.run import Run
 from workflows.steps.step import step
@@ -48,33 +49,36 @@ def registration(
     )
 
 
-def _source(run: Run, model: RegisteredModel) -> str:
-    """URI of the model's files for MLflow. A server rejects plain paths, which could mean its own machine, so it gets sftp://."""
+def _source(run: Run, model: RegisteredModel, directory: Path) -> str:
+    """URI from which MLflow loads the model: its directory in a bucket, or a reference to its directory in the home."""
     if run.artifact_root != HERE:
         return f"{run.artifact_root}/{model.uri}"
-    directory = run.store.local(model)
-    return f"sftp://{platform.node()}{directory}" if urlsplit(run.tracking_uri).scheme in {"http", "https"} else str(directory)
+    return log_reference(run.tracking_uri, run.mlflow_run, directory)
 
 
 def enter_registry(run: Run, config: RegistrationConfig, model: RegisteredModel) -> None:
-    """Register `model` as a version of `config.name`, unless a version already has its content.
+    """Register `model` as a version of `config.name`, unless a version already has its content, and set the alias.
 
     Hashes all its files again, without using cached results. Raises `DamagedArtifact` if one differs.
     """
     from components.ports.store import damaged
+    from components.registration.card import card_summary
 
     manifest = run.store.manifest(model.uri)
     if differences := run.store.differences(model):
         raise damaged(model.uri, differences[0], manifest)
+    directory = run.store.local(model, () if run.artifact_root == HERE else (CARD,))
     tags = {"code_digest": manifest.code_digest, "environment_digest": manifest.environment_digest, "run": run.journal.name}
     version, new = registry.register(
         run.tracking_uri,
         config.name,
         model,
-        source=_source(run, model),
+        source=_source(run, model, directory),
         run_id=run.mlflow_run,
         alias=config.alias,
         tags=tags,
+        description=card_summary((directory / CARD).read_text(encoding="utf-8"), registry.MAX_DESCRIPTION),
     )
+    tracked.show_version(run, str(version))
     digests = {"digest": model.digest, "content": model.content}
     run.journal.write("registered", model=str(version), aliases=list(version.aliases), new=new, **digests)

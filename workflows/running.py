@@ -24,6 +24,7 @@ from workflows.reports.gather import leave_report
 from workflows.steps.branching import find_branch_on_cluster, use_branch
 from workflows.steps.ending import close_dead_runs, process_facts, recorded, tell_hook, write_end
 from workflows.steps.journal import Journal, open_journal, output_to
+from workflows.steps.labels import Labels
 from workflows.steps.lock import running
 from workflows.steps.remains import delete_remains
 from workflows.steps.run import Run, RunOptions
@@ -43,11 +44,11 @@ def run_recipe(recipe: Recipe, settings: Settings, options: RunOptions | None = 
     return run.journal
 
 
-def run_sweep(config: "Sweep", settings: Settings) -> Journal:
+def run_sweep(config: "Sweep", settings: Settings, labels: Labels | None = None) -> Journal:
     """Run a sweep in this process; the journal of the run. Raises the errors of `run_recipe`."""
     from workflows.sweeps.tasks import sweep
 
-    with open_run(config, settings) as run:
+    with open_run(config, settings, RunOptions(labels=labels or Labels())) as run:
         _through_flyte(sweep, config, run, settings)
     return run.journal
 
@@ -126,16 +127,18 @@ def open_run_on_cluster(recipe: "Recipe | Sweep", name: str, options: RunOptions
 @contextlib.contextmanager
 def _started(recipe: "Recipe | Sweep", journal: Journal, settings: Settings, options: RunOptions) -> Iterator[Run]:
     from infra.mlflow import tracking
+    from workflows.steps import tracked
 
     HASHED.start_run()
-    branch, uri = options.branch, settings.tracking_uri
+    branch, uri, labels = options.branch, settings.tracking_uri, options.labels
     origin = {"branched_from": branch.run, "branched_from_digest": branch.state.digest} if branch else {}
     stores = {"artifact_root": settings.artifact_root, "tracking_uri": uri}
-    asked = {"recipe": recipe.name, "until": options.until, "fresh": options.fresh, "changes": options.changes}
+    asked = {"until": options.until, "fresh": options.fresh, "changes": options.changes, **labels.facts()}
     with recorded(journal), _waits_written_to(journal), output_to(journal.log("run")):
-        parent = tracking.start_run(uri, f"{recipe.name} {journal.name}", tags={"recipe": recipe.name, **origin})
-        journal.write("run", run=journal.name, **asked, **process_facts(), mlflow_run=parent, **stores, **origin)
-        own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent}
+        parent = tracked.start_parent(uri, recipe, journal.name, labels, origin)
+        facts = {**asked, **process_facts(), "mlflow_run": parent, **stores, **origin}
+        journal.write("run", run=journal.name, recipe=recipe.name, **facts)
+        own = {"home": str(settings.home), "directory": str(journal.directory), "mlflow_run": parent, "recipe": recipe.name}
         try:
             run = Run(**own, **stores, options=options)
             use_branch(run)
@@ -186,29 +189,30 @@ def _own(error: Exception) -> Exception:
 
 @environments.driver.task
 async def run_on_cluster(
-    recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str, changes: list[str]
+    recipe: str, name: str, until: str, fresh: list[str], parents: list[str], at: str, changes: list[str], labels: str
 ) -> Artifact:
     """Run the pipeline in the pod of the driver, with the artifact store and MLflow of its profile.
 
     With `parents`, pretraining branches off the first of these runs that has finished pretraining, after the fraction `at` of its
-    steps. `recipe` is JSON: for a typed value, Flyte would make a schema at each submission, which takes half a second. `changes`
-    is what was set on the command line.
+    steps. `changes` is what was set on the command line. `recipe` and `labels` are JSON: for typed values, Flyte would make a
+    schema at each submission, which takes half a second.
     """
     chosen = from_json(recipe, Recipe)
     branch = find_branch_on_cluster(settings(), parents, at) if parents else None
-    options = RunOptions(until=until, fresh=tuple(fresh), changes=tuple(changes), branch=branch)
+    chosen_labels = from_json(labels, Labels)
+    options = RunOptions(until=until, fresh=tuple(fresh), changes=tuple(changes), branch=branch, labels=chosen_labels)
     with open_run_on_cluster(chosen, name, options) as run:
         return await last_artifact(chosen, run)
 
 
 @environments.driver.task
-async def sweep_on_cluster(config: str, name: str) -> Artifact:
-    """Run a sweep in the pod of the driver; `config` is the sweep as JSON."""
+async def sweep_on_cluster(config: str, name: str, labels: str) -> Artifact:
+    """Run a sweep in the pod of the driver; `config` is the sweep as JSON, and so are its labels."""
     from workflows.sweeps.sweep import Sweep
     from workflows.sweeps.tasks import obtain_sweep
 
     chosen = from_json(config, Sweep)
-    with open_run_on_cluster(chosen, name, RunOptions()) as run:
+    with open_run_on_cluster(chosen, name, RunOptions(labels=from_json(labels, Labels))) as run:
         return await obtain_sweep(chosen, run)
 
 

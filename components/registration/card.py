@@ -40,7 +40,7 @@ def model_card(config: RegistrationConfig, facts: Facts) -> str:
         f"# {name}\n\nA LLaMA-style language model with {facts.parameters:,} parameters, trained with longrun by the recipe of "
         "DeepSeek LLM (arXiv 2401.02954): pretraining, supervised fine-tuning on conversations, preference optimisation.",
         f"## Intended use and limits\n\n{config.intended_use}",
-        _HOW_TO_LOAD.replace("NAME", name),
+        _HOW_TO_LOAD.replace("NAME", name).replace("ALIAS", config.alias),
         f"## Data\n\n{_data(facts.findings.origins)}",
         f"## Training plan\n\n{_plan(facts.plan)}",
         *(f"## Prediction and outcome\n\n{_verdict(verdict)}" for verdict in facts.verdicts),
@@ -64,7 +64,24 @@ prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, ret
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=64)[0]))
 ```
 
-With longrun: `longrun generate NAME "Hello"`. There is no system prompt; answers end with the end-of-sentence token."""
+With MLflow: `mlflow.transformers.load_model("models:/NAME@ALIAS")`, or `mlflow.pyfunc.load_model` for a function of texts. With
+longrun: `longrun generate NAME "Hello"`. There is no system prompt; answers end with the end-of-sentence token."""
+
+_SUMMARY = ("Intended use and limits", "Evaluation", "Data", "Checks")
+"""Headings of the sections that a summary has after the introduction, as far as they fit."""
+
+
+def card_summary(card: str, max_characters: int) -> str:
+    """The introduction of a model card and its most important sections, as Markdown of at most `max_characters` characters."""
+    body = card.split("---\n", 2)[-1].strip()
+    introduction, *sections = body.split("\n\n## ")
+    by_heading = {section.partition("\n")[0]: f"\n\n## {section}" for section in sections}
+    summary = introduction
+    for heading in _SUMMARY:
+        section = by_heading.get(heading, "")
+        if len(summary) + len(section) <= max_characters:
+            summary += section
+    return summary if len(summary) <= max_characters else summary[: max_characters - 1] + "…"
 
 
 def _front_matter(config: RegistrationConfig, facts: Facts) -> str:
@@ -170,7 +187,7 @@ def _benchmarks(findings: Findings) -> Iterator[str]:
 
 
 def _checks(checks: Sequence[CheckReport]) -> str:
-    rows = [[check.name, "passed" if check.passed else "failed", str(len(check.expectations))] for check in checks]
+    rows = sorted([check.name, "passed" if check.passed else "failed", str(len(check.expectations))] for check in checks)
     return _table(["check", "outcome", "expectations"], rows)
 
 

@@ -10,6 +10,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 VERDICTS = ("warn", "block")
 
+CARD = "README.md"
+"""Name of the model card in the registered directory."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegistrationConfig:

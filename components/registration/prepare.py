@@ -1,4 +1,4 @@
-"""Writes the directory of a registered model: weights, tokenizer, model card, lineage."""
+"""Writes the directory of a registered model: weights, tokenizer, MLflow's description, model card, lineage."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from components.errors import MissingArtifact, RegistrationRefused
 from components.model import huggingface
 from components.model.configuration import CONFIG
 from components.registration.card import Facts, model_card
-from components.registration.config import RegistrationConfig
+from components.registration.config import CARD, RegistrationConfig
+from components.registration.mlmodel import write_mlmodel
 from components.registration.rules import refuse_unless_promotable
 from components.tokenizer.special_tokens import TOKENIZER_FILES
 
@@ -29,7 +30,7 @@ def prepare(
     verdicts: Mapping[str, Path] | None = None,
     output: Path,
 ) -> Figures:
-    """Apply the promotion rule, then write the Hugging Face directory with `README.md` and `lineage.json` into `output`.
+    """Apply the promotion rule, then write the Hugging Face directory with `MLmodel`, `README.md` and `lineage.json`.
 
     Args:
         config: name, alias, and contents of the card.
@@ -53,6 +54,7 @@ def prepare(
     for name in _FILES:
         _copy(checkpoint / name, output / name)
     parameters = _parameters_of(output)
+    write_mlmodel(output)
     facts = Facts(
         findings=findings,
         plan=Plan.read(plan),
@@ -61,7 +63,7 @@ def prepare(
         verdicts=judged,
         parameters=parameters,
     )
-    (output / "README.md").write_text(model_card(config, facts), encoding="utf-8")
+    (output / CARD).write_text(model_card(config, facts), encoding="utf-8")
     facts.lineage.write(output)
     return {
         "name": config.name,

@@ -1,8 +1,15 @@
-"""Registers models in MLflow: names, versions and aliases that point to artifacts by URI and both digests."""
+"""Registers models in MLflow: names, versions and aliases that point to artifacts by URI and both digests.
 
-from collections.abc import Mapping
+MLflow's registry has no conditional requests, so two processes can create two versions of the same content. Whoever registers
+that content keeps the version with the lowest number, deletes the others and sets the alias last. All of this can be repeated, so
+the next registration of the content completes one that was killed between two requests. MLflow does not use the number of a
+deleted version again, so nobody deletes a newer version by mistake.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.artifacts import Artifact
 from components.errors import ConfigError, MissingArtifact
@@ -11,6 +18,9 @@ from infra.mlflow.tracking import ask
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
+
+MAX_DESCRIPTION = 5000
+"""Maximum number of characters of a version's description: the size of the column in MLflow's database."""
 
 _DIGEST, _CONTENT, _URI = "longrun.digest", "longrun.content", "longrun.uri"
 
@@ -30,35 +40,56 @@ class Version:
 
 
 def register(
-    tracking_uri: str, name: str, artifact: Artifact, *, source: str, run_id: str, alias: str, tags: Mapping[str, str]
+    tracking_uri: str,
+    name: str,
+    artifact: Artifact,
+    *,
+    source: str,
+    run_id: str,
+    alias: str,
+    tags: Mapping[str, str],
+    description: str = "",
 ) -> tuple[Version, bool]:
-    """Register an artifact as a new version, unless a version has the same content; returns the version and whether it is new."""
-    for version in versions(tracking_uri, name):
-        if version.artifact.content == artifact.content:
-            return version, False
+    """Register an artifact as a new version, unless a version has the same content; returns the version and whether it is new.
+
+    The alias is set in either case: it marks the content that was registered last.
+    """
     all_tags = {_DIGEST: artifact.digest, _CONTENT: artifact.content, _URI: artifact.uri, **tags}
 
-    def create(mlflow: "MlflowClient") -> Version:
-        return _version(mlflow.create_model_version(name, source, run_id, tags=all_tags))
+    def create(mlflow: "MlflowClient") -> int:
+        return int(mlflow.create_model_version(name, source, run_id, tags=all_tags, description=description).version)
 
-    def created(mlflow: "MlflowClient") -> Version | None:
-        return next((version for version in _versions(mlflow, name) if version.artifact == artifact), None)
+    def created(mlflow: "MlflowClient") -> int | None:
+        return next((version.version for version in _versions(mlflow, name) if version.artifact == artifact), None)
 
     ask(tracking_uri, lambda mlflow: _create_name(mlflow, name))
-    made = ask(tracking_uri, create, recover=created)
-    ask(tracking_uri, lambda mlflow: mlflow.set_registered_model_alias(name, alias, str(made.version)))
-    return replace(made, aliases=(alias,)), True
+    same, number = _of_content(tracking_uri, name, artifact.content), 0
+    if not same:
+        number = ask(tracking_uri, create, recover=created)
+        same = _of_content(tracking_uri, name, artifact.content)
+    kept, *others = same
+    for other in others:
+        _delete(tracking_uri, other)
+    if alias not in kept.aliases:
+        ask(tracking_uri, lambda mlflow: _set_alias(mlflow, kept, alias))
+    return replace(kept, aliases=tuple(sorted({*kept.aliases, alias}))), kept.version == number
 
 
 def models(tracking_uri: str) -> list[Version]:
     """Every registered version of every model, by name and version."""
-    registered = ask(tracking_uri, lambda mlflow: mlflow.search_registered_models())
-    return [version for name in sorted(model.name for model in registered) for version in versions(tracking_uri, name)]
+    aliases = ask(tracking_uri, lambda mlflow: {model.name: model.aliases for model in _all(mlflow.search_registered_models)})
+    listed = ask(tracking_uri, lambda mlflow: list(_all(mlflow.search_model_versions)))
+    known = (_version(raw, aliases[raw.name]) for raw in listed if raw.name in aliases)
+    return sorted(known, key=lambda version: (version.name, version.version))
 
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
     """The versions of one model, oldest first; empty if the name is unknown."""
     return ask(tracking_uri, lambda mlflow: _versions(mlflow, name))
+
+
+def _of_content(tracking_uri: str, name: str, content: str) -> list[Version]:
+    return [version for version in versions(tracking_uri, name) if version.artifact.content == content]
 
 
 def resolve(tracking_uri: str, model: str) -> Version:
@@ -94,17 +125,55 @@ def _create_name(mlflow: "MlflowClient", name: str) -> None:
             raise
 
 
+def _delete(tracking_uri: str, version: Version) -> None:
+    """Delete a version, unless it has an alias, by which it may be in use, or is deleted already."""
+    from mlflow.exceptions import MlflowException
+
+    def delete(mlflow: "MlflowClient") -> None:
+        try:
+            mlflow.delete_model_version(version.name, str(version.version))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+
+    if not version.aliases:
+        ask(tracking_uri, delete)
+
+
+def _set_alias(mlflow: "MlflowClient", version: Version, alias: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        mlflow.set_registered_model_alias(version.name, alias, str(version.version))
+    except MlflowException:
+        # MLflow fails if two processes create an alias at once; after that it exists and can be moved
+        if alias not in mlflow.get_registered_model(version.name).aliases:
+            raise
+        mlflow.set_registered_model_alias(version.name, alias, str(version.version))
+
+
 def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
-    numbers = sorted(int(raw.version) for raw in mlflow.search_model_versions(f"name = '{name}'"))
+    quote = '"' if "'" in name else "'"
+    listed = list(_all(functools.partial(mlflow.search_model_versions, f"name = {quote}{name}{quote}")))
     # a search does not return aliases
-    return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
+    aliases = mlflow.get_registered_model(name).aliases if listed else {}
+    return sorted((_version(raw, aliases) for raw in listed), key=lambda version: version.version)
 
 
-def _version(raw: "ModelVersion") -> Version:
+def _all(search: Callable[..., Any]) -> Iterator[Any]:
+    """Everything that a search of MLflow finds; its answers are pages."""
+    page = search()
+    yield from page
+    while page.token:
+        page = search(page_token=page.token)
+        yield from page
+
+
+def _version(raw: "ModelVersion", aliases: Mapping[str, str]) -> Version:
     return Version(
         name=raw.name,
         version=int(raw.version),
-        aliases=tuple(sorted(raw.aliases)),
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(raw.version))),
         artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, ""), content=raw.tags.get(_CONTENT, "")),
         tags=dict(raw.tags),
     )

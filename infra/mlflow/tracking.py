@@ -30,8 +30,11 @@ EXPERIMENT = "longrun"
 MARK = "longrun.mark"
 """Tag with a random value by which the creator of a run finds it again."""
 
-_MAX_METRICS = 1000
-"""Maximum number of metrics that MLflow accepts in one request."""
+_MAX_METRICS, _MAX_PARAMS = 1000, 100
+"""Maximum number of metrics, and of parameters, that MLflow accepts in one request."""
+
+FINAL, MEASURED = "final/", "measured/"
+"""Prefixes of the metrics that a step has once, so that they are not points of the curve of a metric with the same name."""
 
 _BATCH_SECONDS = 1.0
 """Seconds over which metrics are collected for one request: a request per step would take longer than a small model's step."""
@@ -195,18 +198,31 @@ def _log_steps(tracking_uri: str, run_id: str, rows: Sequence[tuple[int, Mapping
 
 
 def log_record(
-    tracking_uri: str, run_id: str, *, config: Mapping[str, Any], figures: Mapping[str, Any], tags: Mapping[str, str]
+    tracking_uri: str, run_id: str, *, config: Mapping[str, Any], metrics: Mapping[str, Any], tags: Mapping[str, str]
 ) -> None:
-    """Log a step's config as parameters, its numeric figures as metrics, and tags such as digests."""
-    from mlflow.entities import Metric, Param, RunTag
+    """Log a config as parameters, the numbers among nested values as metrics, and tags such as digests."""
+    from mlflow.entities import Metric, RunTag
 
+    log_params(tracking_uri, run_id, config)
     now = int(time.time() * 1000)
-    flat = flatten(figures)
-    numbers = {name: value for name, value in flat.items() if isinstance(value, int | float) and not isinstance(value, bool)}
-    metrics = [Metric(name, float(value), now, 0) for name, value in numbers.items()]
-    params = [Param(name, value) for name, value in _short(flatten(config)).items()][:100]
+    numbers = [Metric(name, value, now, 0) for name, value in numbers_in(metrics).items()]
     run_tags = [RunTag(name, value) for name, value in _short(tags).items()]
-    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, params=params, metrics=metrics, tags=run_tags))
+    ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, metrics=numbers, tags=run_tags))
+
+
+def set_tag(tracking_uri: str, run_id: str, key: str, value: str) -> None:
+    """Set a tag of a run."""
+    ask(tracking_uri, lambda mlflow: mlflow.set_tag(run_id, key, value))
+
+
+def log_params(tracking_uri: str, run_id: str, config: Mapping[str, Any]) -> None:
+    """Log a nested config as parameters with dotted names, such as pretraining.learning_rate."""
+    from mlflow.entities import Param
+
+    params = [Param(name, value) for name, value in _short(flatten(config)).items()]
+    for first in range(0, len(params), _MAX_PARAMS):
+        batch = params[first : first + _MAX_PARAMS]
+        ask(tracking_uri, lambda mlflow: mlflow.log_batch(run_id, params=batch))  # noqa: B023 - called at once
 
 
 def log_file(tracking_uri: str, run_id: str, path: Path) -> None:
@@ -221,6 +237,12 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, JSON]:
         full = prefix + "".join(c if c.isalnum() or c in "_-./ " else "_" for c in str(name))
         flat.update(flatten(value, f"{full}.") if isinstance(value, Mapping) else {full: value})
     return flat
+
+
+def numbers_in(values: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among nested values, by the names that `flatten` gives them."""
+    flat = flatten(values).items()
+    return {name: float(value) for name, value in flat if isinstance(value, int | float) and not isinstance(value, bool)}
 
 
 def _short(values: Mapping[str, Any]) -> dict[str, str]:

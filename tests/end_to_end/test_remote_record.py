@@ -171,7 +171,7 @@ def _latest(site: Site, home: str) -> Path:
 
 
 def _child(site: Site, step: str) -> Any:
-    (child,) = [run for run in _mlflow_runs(site) if run.info.run_name == step]
+    (child,) = [run for run in _mlflow_runs(site) if run.info.run_name == f"tiny {step}"]
     return child
 
 
@@ -188,14 +188,14 @@ def test_the_run_waits_for_each_server_and_goes_on(site: Site) -> None:
 def test_mlflow_has_every_step_once_and_finished(site: Site) -> None:
     runs = _mlflow_runs(site)
     children = [run.info.run_name for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert sorted(children) == sorted(event["step"] for event in site.events("home", "made"))
+    assert sorted(children) == sorted(f"tiny {event['step']}" for event in site.events("home", "made"))
     assert len([run for run in runs if run.info.run_name == f"tiny {_latest(site, 'home').name}"]) == 1
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_mlflow_has_every_training_step_once_with_its_value(site: Site) -> None:
     history = tracking.client(site.mlflow.url).get_metric_history(_child(site, "pretraining").info.run_id, "loss")
-    assert sorted(point.step for point in history) == list(range(201))  # 0: the figure of the whole step
+    assert sorted(point.step for point in history) == list(range(1, 201))
 
 
 def test_reports_in_mlflow_are_those_of_the_artifacts(site: Site, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_where_a_machine_is_lost_in_pretraining_another_goes_on_from_the_bucket(
         _wait_for(lambda: any("/scratch/" in name and name.endswith("/latest") for name in _names(rerun)), run, log)
         run.kill()
     assert rerun.longrun(*words, home="replacement").returncode == 0
-    trainings = [run.data.metrics for run in _mlflow_runs(rerun) if run.info.run_name == "pretraining"]
+    trainings = [run.data.metrics for run in _mlflow_runs(rerun) if run.info.run_name == "tiny pretraining"]
     assert [metrics["resumed_from"] for metrics in trainings if metrics.get("resumed_from")] in ([50], [100], [150])
 
 

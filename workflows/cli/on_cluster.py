@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from infra.settings import Settings
     from workflows.commands.cluster.runs import ClusterRun
     from workflows.recipe import Recipe
+    from workflows.steps.labels import Labels
     from workflows.steps.run import RunOptions
     from workflows.sweeps.sweep import Sweep
 
@@ -68,11 +69,13 @@ def submit_run(recipe: "Recipe", settings: "Settings", options: "RunOptions", re
             typer.echo(line)
 
 
-def submit_sweep(config: "Sweep", settings: "Settings", request: Request) -> None:
+def submit_sweep(config: "Sweep", settings: "Settings", labels: "Labels", request: Request) -> None:
     """Submit a sweep to a cluster; with `request.follow`, wait until it ends. Then print the command that shows its law."""
     from workflows.commands.cluster import submission
 
-    submitted = submission.submit_sweep(config, settings, profile=request.profile, say=typer.echo, max_upload=request.max_bytes)
+    submitted = submission.submit_sweep(
+        config, settings, labels, profile=request.profile, say=typer.echo, max_upload=request.max_bytes
+    )
     _follow(submitted, request)
     typer.echo(submission.command_about_law(submitted, settings))
 

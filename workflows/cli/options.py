@@ -46,6 +46,15 @@ Set = Annotated[
         help="Set one field of the recipe, such as pretraining.learning_rate=0.001. May be repeated.",
     ),
 ]
+Tag = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help="Tag of this run in MLflow and `longrun runs`, such as data=v2. May be repeated.",
+    ),
+]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Note on this run in MLflow and `longrun runs`.")]
 ProfileOption = Annotated[
     str,
     typer.Option("--profile", metavar="NAME", help="Profile of the cluster; required if the home has more than one profile."),

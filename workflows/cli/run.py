@@ -12,11 +12,13 @@ from workflows.cli.options import (
     Home,
     Json,
     MaxUpload,
+    Note,
     On,
     OnHere,
     ProfileOption,
     RecipeName,
     Set,
+    Tag,
     Upload,
     print_findings,
     print_result,
@@ -32,6 +34,7 @@ PANEL = Panel("Run")
     "longrun run smoke",
     "longrun run mine.py --set pretraining.learning_rate=0.001 --until pretraining",
     "longrun run smoke --from latest --at 80%",
+    'longrun run smoke --tag data=v2 --note "with the new filter"',
     "longrun run smoke --on cluster --profile site --follow",
 )
 def run(
@@ -52,6 +55,8 @@ def run(
             "--at", metavar="FRACTION", help="With --from: the checkpoint to start from, as a fraction of that run's steps."
         ),
     ] = "80%",
+    tag: Tag = None,
+    note: Note = "",
     on: On = "here",
     profile: ProfileOption = "",
     follow: Follow = False,
@@ -86,13 +91,16 @@ def run(
 
     with events_on_standard_output() if as_json else nullcontext():
         from workflows.recipe import load_recipe
+        from workflows.steps.labels import labels_of
         from workflows.steps.run import RunOptions
         from workflows.steps.stages import last_end, steps_of
 
         chosen = load_recipe(recipe, overrides or [])
         settings = settings_of(home, artifact_root=artifact_root, mlflow_uri=mlflow_uri)
         steps = tuple(step for name in fresh or [] for step in steps_of(name))
-        run_options = RunOptions(until=last_end(until) if until else "", fresh=steps, changes=tuple(overrides or ()))
+        until = last_end(until) if until else ""
+        labels = labels_of(tag or [], note)
+        run_options = RunOptions(until=until, fresh=steps, changes=tuple(overrides or ()), labels=labels)
         stores = bool(artifact_root or mlflow_uri)
         on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=stores)
         if on == "cluster":

@@ -13,11 +13,13 @@ from workflows.cli.options import (
     Home,
     Json,
     MaxUpload,
+    Note,
     On,
     OnHere,
     OutsideProfile,
     ProfileOption,
     RunName,
+    Tag,
     Upload,
     print_result,
     require_here,
@@ -199,6 +201,8 @@ def sweep(
     name: Annotated[
         str, typer.Argument(metavar="SWEEP", help="Name of a built-in sweep, or a sweep file: FILE.py or FILE.py:FUNCTION.")
     ] = "python-text",
+    tag: Tag = None,
+    note: Note = "",
     on: On = "here",
     profile: ProfileOption = "",
     follow: Follow = False,
@@ -207,16 +211,18 @@ def sweep(
     home: Home = None,
 ) -> None:
     """Train many small models, fit a scaling law to them, and test its prediction on a larger training run."""
+    from workflows.steps.labels import labels_of
     from workflows.sweeps.sweep import load_sweep
 
+    labels = labels_of(tag or [], note)
     on_cluster.require_options_fit(on, profile=profile, follow=follow, upload=upload, stores=False)
     if on == "cluster":
         request = on_cluster.Request(profile=profile, follow=follow, max_upload=max_upload if upload else 0.0)
-        on_cluster.submit_sweep(load_sweep(name), settings_of(home), request)
+        on_cluster.submit_sweep(load_sweep(name), settings_of(home), labels, request)
     else:
         from workflows.commands.sweep import sweep_and_show
 
-        sweep_and_show(load_sweep(name), settings_of(home))
+        sweep_and_show(load_sweep(name), settings_of(home), labels)
 
 
 @PANEL.command("longrun sweeps")

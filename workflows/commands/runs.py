@@ -135,17 +135,21 @@ def list_runs(settings: Settings) -> list[RunSummary]:
 
 
 def run_lines(runs: Sequence[RunSummary]) -> list[str]:
-    """One line per run, and below it why it failed and what was set."""
-    words = [
-        [run.run, run.recipe, run.state, duration(run.seconds), f"{run.made} made, {run.cached} cached", run.result, run.figure]
-        for run in runs
-    ]
+    """One line per run, and below it why it failed, what was set, its tags and its note."""
+    words = [_columns(run) for run in runs]
     lines = []
-    for run, line in zip(runs, in_columns(words, (22, 12, 13, 9, 21, 16)), strict=True):
+    for run, line in zip(runs, in_columns(words, (22, 9, 12, 13, 9, 21, 16)), strict=True):
         lines.append(line.rstrip())
         lines += [f"    {run.state}: {run.failure}"] if run.failure else []
         lines += [f"    set: {' '.join(run.changes)}"] if run.changes else []
+        lines += [f"    tags: {', '.join(f'{key}={value}' for key, value in run.tags.items())}"] if run.tags else []
+        lines += [f"    note: {single_line(run.note)}"] if run.note else []
     return lines
+
+
+def _columns(run: RunSummary) -> list[str]:
+    steps = f"{run.made} made, {run.cached} cached"
+    return [run.run, run.user, run.recipe, run.state, duration(run.seconds), steps, run.result, run.figure]
 
 
 def event_lines(events: Sequence[Event]) -> list[str]:

@@ -17,6 +17,7 @@ from infra.settings import Settings
 from workflows.commands.display import Display, steady_console, totals
 from workflows.running import run_sweep
 from workflows.steps.journal import Journal, listening
+from workflows.steps.labels import Labels
 from workflows.steps.values import value_of
 from workflows.sweeps.sweep import Sweep
 
@@ -24,13 +25,13 @@ LAWS = ("hyper_parameter_law", "scaling_law", "text_law")
 """Steps that fit a law, a sweep's own law last."""
 
 
-def sweep_and_show(config: Sweep, settings: Settings) -> None:
+def sweep_and_show(config: Sweep, settings: Settings, labels: Labels) -> None:
     """Run a sweep, print each step as it happens, then its laws and the verdict on their prediction."""
     console = steady_console()
     console.print(f"[bold]longrun[/] sweep {config.name}: {config.description}")
     console.print(f"  home {settings.home}")
     with Display(console) as display, listening(display):
-        journal = run_sweep(config, settings)
+        journal = run_sweep(config, settings, labels)
     wall_seconds = time.time() - psutil.Process().create_time()
     console.print()
     console.print(totals([event for event in journal.events() if event.get("step") != "sweep_point"], wall_seconds))

@@ -1,7 +1,7 @@
 """What became of a run, from its journal: state, duration, the model that came out, its main figure, and why it failed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from components.errors import single_line
@@ -38,6 +38,12 @@ class RunSummary:
     """Why it failed, in one line; empty if it did not fail."""
     changes: tuple[str, ...] = ()
     """What was set on the command line: FIELD=VALUE of each --set, --until and --fresh."""
+    user: str = ""
+    """Login name of who started it."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Its tags by key."""
+    note: str = ""
+    """The user's note on it."""
 
     @classmethod
     def of(cls, journal: Journal) -> Self:
@@ -58,6 +64,7 @@ class RunSummary:
             figure=_main_figure(events),
             failure=_failure(events),
             changes=tuple(_changes(opened)),
+            **{name: opened[name] for name in ("user", "tags", "note") if name in opened},
         )
 
 

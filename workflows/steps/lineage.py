@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from components.artifacts import Artifact, Lineage, LineageNode, Manifest, RawSource
@@ -80,17 +80,24 @@ def _node(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> Linea
 
 def _raw_sources(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> tuple[RawSource, ...]:
     """The raw sources that an artifact was read from, by name; empty if it was made only from other artifacts."""
+    return tuple(raw_source(source, files) for source, files in raw_files(store, artifact, manifest).items())
+
+
+def raw_files(store: ArtifactStore, artifact: Artifact, manifest: Manifest) -> dict[str, list[RawRecord]]:
+    """The raw files that an artifact was read from, by source; empty if it was made only from other artifacts."""
     sources: dict[str, list[RawRecord]] = {}
     for record in _raw_records(store, artifact, manifest):
         sources.setdefault(record.source, []).append(record)
-    return tuple(
-        RawSource(
-            source=source,
-            files=len(files),
-            bytes=sum(file.bytes for file in files),
-            sha256=hashlib.sha256("".join(sorted(file.sha256 for file in files)).encode()).hexdigest(),
-        )
-        for source, files in sorted(sources.items())
+    return dict(sorted(sources.items()))
+
+
+def raw_source(source: str, files: Sequence[RawRecord]) -> RawSource:
+    """The raw files of one source together."""
+    return RawSource(
+        source=source,
+        files=len(files),
+        bytes=sum(file.bytes for file in files),
+        sha256=hashlib.sha256("".join(sorted(file.sha256 for file in files)).encode()).hexdigest(),
     )
 
 

@@ -10,6 +10,7 @@ from infra import caching
 from infra.cluster.pods import shared_directory
 from infra.urls import HERE
 from workflows.steps.journal import Journal
+from workflows.steps.labels import Labels
 
 if TYPE_CHECKING:
     from components.ports import ArtifactStore, RemoteScratch
@@ -37,6 +38,8 @@ class RunOptions:
     """FIELD=VALUE of each `--set`, for the journal."""
     branch: Branch | None = None
     """Branch of another run's pretraining; None: pretraining starts at the first step."""
+    labels: Labels = field(default_factory=Labels)
+    """Tags, note and user of the run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +57,8 @@ class Run:
     """URI of MLflow's tracking store."""
     mlflow_run: str
     """Id of the parent run in MLflow."""
+    recipe: str = ""
+    """Name of the recipe or sweep."""
     artifact_root: str = HERE
     """Where artifacts are stored: a URL, or `home`."""
     options: RunOptions = field(default_factory=RunOptions)

@@ -22,7 +22,7 @@ from infra import caching
 from infra.mlflow import tracking
 from infra.pod.end import end_in_order
 from infra.process_end import wait_if_ending
-from workflows.steps import journal
+from workflows.steps import journal, tracked
 from workflows.steps.ending import recorded
 from workflows.steps.gates import gate
 from workflows.steps.inputs import StepFunction, called, flat, parameters_of
@@ -97,6 +97,12 @@ def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
 
 async def obtain(run: Run, task: StepTask[Kind], config: Any, **inputs: Any) -> Kind:
     """The artifact of a step: from the store if it is there and complete, else made by the step's task."""
+    artifact = await _obtained(run, task, config, inputs)
+    tracked.show_in_parent(run, task.func.__name__, artifact)
+    return artifact
+
+
+async def _obtained(run: Run, task: StepTask[Kind], config: Any, inputs: Mapping[str, Any]) -> Kind:
     function = task.func
     step, facts = function.__name__, function.facts(config) if function.facts else {}
     key = caching.cache_key(function, config, flat(inputs), facts)
@@ -161,10 +167,10 @@ def _made_and_recorded(order: Order, kind: type[Kind], config: Any, call: Call, 
     if order.fresh:
         shutil.rmtree(order.scratch, ignore_errors=True)
         delete_unused(order.index)
-    mlflow_run = tracking.start_run(run.tracking_uri, order.step, parent=run.mlflow_run)
-    tracked = {"tracking_uri": run.tracking_uri, "mlflow_run": mlflow_run}
+    mlflow_run = tracked.start_child(order)
+    in_mlflow = {"tracking_uri": run.tracking_uri, "mlflow_run": mlflow_run}
     facts = {"config": caching.as_json(config), "cache_key": order.cache_key, "scratch": str(order.scratch)}
-    run.journal.write("started", step=order.step, **facts, **tracked)
+    run.journal.write("started", step=order.step, **facts, **in_mlflow)
     try:
         with (
             contextlib.ExitStack() as held,
@@ -227,7 +233,5 @@ def _published(work: Work, kind: type[Kind], config: Any, figures: dict[str, JSO
     for page in sorted([*work.output.glob("*.html"), *work.output.glob("*.png")]):
         tracking.log_file(run.tracking_uri, work.mlflow_run, page)
     artifact = run.store.publish(work.output, manifest)
-    tags = {**artifact.pinned, "cache_key": order.cache_key, "code_digest": order.code_digest}
-    shown = {**figures, "measured": work.measurements}
-    tracking.log_record(run.tracking_uri, work.mlflow_run, config=manifest.config, figures=shown, tags=tags)
+    tracked.show_in_child(work, artifact, manifest)
     return artifact.as_(kind)

@@ -95,12 +95,17 @@ def plan_directory(tmp_path_factory, tokenizer_directory) -> Path:
 @pytest.fixture
 def finished(tmp_path, tokenizer_directory, plan_directory) -> Finished:
     """A checkpoint and its report, written anew for each test so that a test may break them."""
+    return finished_in(tmp_path, tokenizer_directory, plan_directory)
+
+
+def finished_in(folder: Path, tokenizer: Path, plan: Path) -> Finished:
+    """A checkpoint and its report in a folder."""
     model = Decoder(SHAPE)
     initialise(model, std=0.1, seed=3)
-    checkpoint, report = tmp_path / "checkpoint", tmp_path / "report"
-    huggingface.save(model, tokenizer_directory, checkpoint)
+    checkpoint, report = folder / "checkpoint", folder / "report"
+    huggingface.save(model, tokenizer, checkpoint)
     (checkpoint / "metrics").mkdir()
     (checkpoint / "manifest.json").write_text("{}")
     report.mkdir()
     FINDINGS.write(report)
-    return Finished(checkpoint=checkpoint, report=report, plan=plan_directory)
+    return Finished(checkpoint=checkpoint, report=report, plan=plan)

@@ -16,11 +16,17 @@ from tests.components.registration.conftest import FAILED, PASSED, lineage
 
 CONFIG = RegistrationConfig(name="smoke")
 FILES = {
+    "MLmodel",
     "README.md",
+    "components/tokenizer/special_tokens.json",
+    "components/tokenizer/tokenizer.json",
+    "components/tokenizer/tokenizer_config.json",
     "config.json",
     "generation_config.json",
+    "input_example.json",
     "lineage.json",
     "model.safetensors",
+    "serving_input_example.json",
     "special_tokens.json",
     "tokenizer.json",
     "tokenizer_config.json",
@@ -43,7 +49,8 @@ def run(finished, output, checks=(PASSED,), config=CONFIG, verdicts=None):
 
 def test_the_directory_holds_model_tokenizer_card_and_lineage_and_nothing_else(finished, tmp_path):
     figures = run(finished, tmp_path / "output")
-    assert {path.name for path in (tmp_path / "output").iterdir()} == FILES
+    output = tmp_path / "output"
+    assert {path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file()} == FILES
     assert figures == {"name": "smoke", "parameters": 35_488, "bits_per_byte": 2.2, "checks": 1}
 
 

@@ -19,11 +19,11 @@ pytestmark = pytest.mark.long
 PASSWORD = "a-long-enough-password"
 
 
-def test_a_step_is_a_child_run_with_config_figures_and_tags(tmp_path: Path) -> None:
+def test_a_step_is_a_child_run_with_config_metrics_and_tags(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     parent = tracking.start_run(uri, "run")
     child = tracking.start_run(uri, "curation", parent=parent)
-    tracking.log_record(uri, child, config={"a": {"b": 1}}, figures={"documents": 3, "by": {"code": 0.5}}, tags={"digest": "ff"})
+    tracking.log_record(uri, child, config={"a": {"b": 1}}, metrics={"documents": 3, "by": {"code": 0.5}}, tags={"digest": "ff"})
     tracking.finish_run(uri, child)
     logged = tracking.client(uri).get_run(child)
     assert logged.data.tags["mlflow.parentRunId"] == parent
@@ -41,6 +41,12 @@ def test_two_processes_that_start_at_once_in_a_new_home_both_get_a_run(tmp_path:
     runs = [process.communicate()[0].strip() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert len(set(runs)) == 2
+
+
+def test_every_field_of_a_large_recipe_is_a_parameter(server: str) -> None:
+    run = tracking.start_run(server, "large")
+    tracking.log_params(server, run, {"pretraining": {f"field_{number}": number for number in range(250)}})
+    assert tracking.client(server).get_run(run).data.params == {f"pretraining.field_{n}": str(n) for n in range(250)}
 
 
 def test_names_that_mlflow_refuses_are_made_plain() -> None:

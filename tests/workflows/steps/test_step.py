@@ -132,7 +132,7 @@ def run(tmp_path: Path) -> Run:
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     record = journal.open_journal(tmp_path / "runs")
     parent = tracking.start_run(uri, "run")
-    return Run(home=str(tmp_path), directory=str(record.directory), tracking_uri=uri, mlflow_run=parent)
+    return Run(home=str(tmp_path), directory=str(record.directory), tracking_uri=uri, mlflow_run=parent, recipe="tiny")
 
 
 def obtained(run: Run, task: StepTask[Corpus] = writing, config: Config | None = None, **inputs: Corpus) -> Corpus:
@@ -191,13 +191,13 @@ def test_a_replayed_training_step_is_logged_once(run: Run) -> None:
     client = tracking.client(run.tracking_uri)
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
     assert experiment is not None
-    (child,) = client.search_runs([experiment.experiment_id], "tags.`mlflow.runName` = 'writing'")
+    (child,) = client.search_runs([experiment.experiment_id], "tags.`mlflow.runName` = 'tiny writing'")
     assert [point.value for point in client.get_metric_history(child.info.run_id, "loss")] == [2.0, 1.0]
-    measurements = {"measured.seconds", "measured.component_seconds", "measured.peak_memory_bytes"}
+    measurements = {f"measured/{name}" for name in ("seconds", "component_seconds", "peak_memory_bytes")}
     assert {name: value for name, value in child.data.metrics.items() if name not in measurements} == {
         "loss": 1.0,
         "rate": 1.0,
-        "words": 1.0,
+        "final/words": 1.0,
     }
     assert measurements <= child.data.metrics.keys()
 

@@ -26,6 +26,7 @@ from workflows.recipe import Recipe, to_json
 from workflows.steps.branching import share_of
 from workflows.steps.journal import Journal, find_journal, is_name, listening, open_journal, output_to, show
 from workflows.steps.journals import journals
+from workflows.steps.labels import Labels
 from workflows.steps.run import RunOptions
 
 if TYPE_CHECKING:
@@ -75,25 +76,26 @@ def submit(
     fresh, runs = list(options.fresh), list(parents.runs) if parents else []
     at = parents.at if parents else ""
     changes = list(options.changes)
-    facts = {"recipe": recipe.name, "until": options.until, "fresh": fresh, "changes": changes} | (
-        {"from": runs, "at": at} if runs else {}
-    )
+    facts: dict[str, JSON] = {"recipe": recipe.name, "until": options.until, "fresh": fresh, "changes": changes}
+    facts |= {**options.labels.facts(), **({"from": runs, "at": at} if runs else {})}
 
     def inputs(seen: Recipe, name: str) -> tuple[Any, ...]:
-        return to_json(seen), name, options.until, fresh, runs, at, changes
+        return to_json(seen), name, options.until, fresh, runs, at, changes, to_json(options.labels)
 
     return _submitted(recipe, settings, chosen, "run_on_cluster", inputs, facts, say, max_upload)
 
 
-def submit_sweep(sweep: "Sweep", settings: Settings, *, profile: str, say: Say, max_upload: int = 0) -> ClusterRun:
+def submit_sweep(
+    sweep: "Sweep", settings: Settings, labels: Labels, *, profile: str, say: Say, max_upload: int = 0
+) -> ClusterRun:
     """Submit a sweep as `submit` submits a recipe, with the same errors."""
 
     def inputs(seen: "Sweep", name: str) -> tuple[Any, ...]:
-        return to_json(seen), name
+        return to_json(seen), name, to_json(labels)
 
-    return _submitted(
-        sweep, settings, read_profile(settings.home, profile), "sweep_on_cluster", inputs, {"recipe": sweep.name}, say, max_upload
-    )
+    facts = {"recipe": sweep.name, **labels.facts()}
+    chosen = read_profile(settings.home, profile)
+    return _submitted(sweep, settings, chosen, "sweep_on_cluster", inputs, facts, say, max_upload)
 
 
 def _submitted(
