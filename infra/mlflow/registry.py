@@ -77,10 +77,8 @@ def register(
 
 def models(tracking_uri: str) -> list[Version]:
     """Every registered version of every model, by name and version."""
-    aliases = ask(tracking_uri, lambda mlflow: {model.name: model.aliases for model in _all(mlflow.search_registered_models)})
-    listed = ask(tracking_uri, lambda mlflow: list(_all(mlflow.search_model_versions)))
-    known = (_version(raw, aliases[raw.name]) for raw in listed if raw.name in aliases)
-    return sorted(known, key=lambda version: (version.name, version.version))
+    names = ask(tracking_uri, lambda mlflow: sorted(model.name for model in _all(mlflow.search_registered_models)))
+    return [version for name in names for version in versions(tracking_uri, name)]
 
 
 def versions(tracking_uri: str, name: str) -> list[Version]:
@@ -154,10 +152,10 @@ def _set_alias(mlflow: "MlflowClient", version: Version, alias: str) -> None:
 
 def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
     quote = '"' if "'" in name else "'"
-    listed = list(_all(functools.partial(mlflow.search_model_versions, f"name = {quote}{name}{quote}")))
+    listed = _all(functools.partial(mlflow.search_model_versions, f"name = {quote}{name}{quote}"))
+    numbers = sorted(int(raw.version) for raw in listed)
     # a search does not return aliases
-    aliases = mlflow.get_registered_model(name).aliases if listed else {}
-    return sorted((_version(raw, aliases) for raw in listed), key=lambda version: version.version)
+    return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
 
 
 def _all(search: Callable[..., Any]) -> Iterator[Any]:
@@ -169,11 +167,11 @@ def _all(search: Callable[..., Any]) -> Iterator[Any]:
         yield from page
 
 
-def _version(raw: "ModelVersion", aliases: Mapping[str, str]) -> Version:
+def _version(raw: "ModelVersion") -> Version:
     return Version(
         name=raw.name,
         version=int(raw.version),
-        aliases=tuple(sorted(alias for alias, number in aliases.items() if int(number) == int(raw.version))),
+        aliases=tuple(sorted(raw.aliases)),
         artifact=Artifact(uri=raw.tags.get(_URI, ""), digest=raw.tags.get(_DIGEST, ""), content=raw.tags.get(_CONTENT, "")),
         tags=dict(raw.tags),
     )
