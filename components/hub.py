@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -190,17 +190,17 @@ def opened(uri: HubURI) -> Iterator[IO[bytes]]:
         yield copy
 
 
-def _facts(kind: str, name: str, revision: str) -> dict[str, Any] | None:
+def _facts(kind: str, name: str, revision: str) -> Mapping[str, Any] | None:
     """What the hub knows about a repository at a revision; None if there is none that may be read."""
     answer = _get(f"{_endpoint()}/api/{kind}/{name}/revision/{quote(revision, safe='')}")
     return None if answer is None else dict(answer.json())
 
 
-def _tree(uri: HubURI) -> list[dict[str, Any]] | None:
+def _tree(uri: HubURI) -> list[Mapping[str, Any]] | None:
     """The entries below a folder, over all pages of the listing; None if there is no such folder."""
     folder = f"/{quote(uri.path)}" if uri.path else ""
     url = f"{_endpoint()}/api/{uri.kind}/{uri.name}/tree/{uri.revision}{folder}?recursive=true"
-    entries: list[dict[str, Any]] = []
+    entries: list[Mapping[str, Any]] = []
     while url:
         answer = _get(url)
         if answer is None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, TypedDict
 from urllib.parse import unquote, urlsplit
 
 from components import hub
@@ -317,14 +317,21 @@ def _plain_store() -> Any:
     return PlainStore
 
 
+class _FileFacts(TypedDict):
+    """What fsspec says about a file."""
+
+    size: int
+    e_tag: str
+
+
 class _HubFiles:
     """The hub as a file system of fsspec, with the methods that this module calls."""
 
-    def find(self, uri: str, *, detail: bool) -> dict[str, dict[str, Any]]:
+    def find(self, uri: str, *, detail: bool) -> dict[str, _FileFacts]:
         folder = hub.pinned(uri)
         return {str(replace(folder, path=file.path)): self._facts(file) for file in hub.files(folder)}
 
-    def info(self, uri: str) -> dict[str, Any]:
+    def info(self, uri: str) -> _FileFacts:
         return self._facts(hub.file(hub.pinned(uri)))
 
     def get_file(self, uri: str, target: str) -> None:
@@ -338,7 +345,7 @@ class _HubFiles:
     def open(self, uri: str, mode: str) -> contextlib.AbstractContextManager[IO[bytes]]:
         return hub.opened(hub.pinned(uri))
 
-    def _facts(self, file: hub.HubFile) -> dict[str, Any]:
+    def _facts(self, file: hub.HubFile) -> _FileFacts:
         return {"size": file.size, "e_tag": file.digest}
 
 

@@ -67,7 +67,7 @@ def test_infra_is_kept_from_every_package_of_the_components_but_those_it_needs()
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     forbidden = next(contract for contract in contracts if contract.get("source_modules") == ["infra"])["forbidden_modules"]
     children = {path.stem for path in (ROOT / "components").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    seen = {"__init__", "artifacts", "decides", "errors", "extensions", "files", "interim", "ports"}
+    seen = {"__init__", "artifacts", "decides", "errors", "extensions", "files", "interim", "locks", "ports"}
     assert set(forbidden) == {f"components.{child}" for child in children - seen}
 
 

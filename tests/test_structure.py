@@ -13,7 +13,7 @@ from tests.paths import PACKAGES, ROOT
 MAX_MODULES = 20
 """Modules of a folder: more are looked through, not known."""
 
-MAX_ARROWS = {"components.curation": 57, "components.training": 24, "workflows": 50}
+MAX_ARROWS = {"components.curation": 57, "components.training": 24, "workflows": 51}
 """Imports between the rooms of a package, which are its modules and sub-packages; each counts once."""
 
 MAX_FLOORS = {"components.curation": 9, "components.training": 6, "workflows": 9}

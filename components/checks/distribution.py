@@ -4,10 +4,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pandas as pd
 
 BARS = 40
@@ -40,13 +39,15 @@ class Bin:
 class ColumnValues:
     """The values of a column, added batch by batch."""
 
-    numbers: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    weights: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    numbers: "list[npt.NDArray[np.float64]]" = field(default_factory=list)
+    weights: "list[npt.NDArray[np.float64]]" = field(default_factory=list)
     """Rows that each number stands for."""
     categories: "Counter[str]" = field(default_factory=Counter)
 
     def add(self, column: "pd.Series[Any]") -> None:
         """Add the values of the next batch; rows without a value or with an infinite one are left out."""
+        import numpy as np
+
         if column.dtype.kind not in "iuf":
             if len(self.categories) <= MAX_CATEGORIES:
                 self.categories.update(str(value) for value in column.dropna())
@@ -59,6 +60,8 @@ class ColumnValues:
 
     def bars(self) -> list[Bin]:
         """The bars from left to right; none if there are no values, or too many different texts."""
+        import numpy as np
+
         numbers = np.concatenate([np.empty(0), *self.numbers])
         if len(numbers):
             return _histogram(numbers, np.concatenate(self.weights))
@@ -67,7 +70,9 @@ class ColumnValues:
         return [Bin(label=label, low=None, high=None, rows=rows) for label, rows in sorted(self.categories.items())]
 
 
-def _histogram(numbers: npt.NDArray[np.float64], weights: npt.NDArray[np.float64]) -> list[Bin]:
+def _histogram(numbers: "npt.NDArray[np.float64]", weights: "npt.NDArray[np.float64]") -> list[Bin]:
+    import numpy as np
+
     distinct, positions = np.unique(numbers, return_inverse=True)
     if len(distinct) <= MAX_CATEGORIES:
         rows = np.bincount(positions, weights)

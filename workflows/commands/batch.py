@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +109,7 @@ class _Texts:
 
     journal: Journal
     store: ArtifactStore
-    rows: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[str, int], Mapping[str, str]] = field(default_factory=dict)
     """Rows of the corpus by domain and number of the document."""
     missing: dict[tuple[str, int], str] = field(default_factory=dict)
     """Why a document has no row."""
@@ -184,7 +184,7 @@ class _Texts:
         return self.tokenizer.decode(self.tokenizer.encode(text)[max(span.start - 1, 0) : max(span.stop - 1, 0)])
 
 
-def _taken(file: Path, rows: Sequence[int]) -> list[dict[str, Any]]:
+def _taken(file: Path, rows: Sequence[int]) -> list[Mapping[str, str]]:
     """Rows of a file of a corpus; columns that it does not have are empty."""
     import pyarrow.parquet as pq
 

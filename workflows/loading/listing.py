@@ -1,6 +1,6 @@
 """Lists the values of a recipe: those that differ from another recipe first, long ones folded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workflows.loading.overrides import as_text, leaves
@@ -23,7 +23,7 @@ def recipe_lines(recipe: Any, base: Any) -> list[str]:
     return [first, *_changed_lines(changed, own, theirs), "", *(f"{path} = {folded(value)}" for path, value in own.items())]
 
 
-def _changed_lines(changed: Sequence[str], own: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
+def _changed_lines(changed: Sequence[str], own: Mapping[str, object], theirs: Mapping[str, object]) -> Iterator[str]:
     for path in changed:
         if path not in own:
             yield f"  {path}: only in the other, {folded(theirs[path])}"
@@ -32,14 +32,14 @@ def _changed_lines(changed: Sequence[str], own: dict[str, Any], theirs: dict[str
             yield f"  {path} = {folded(own[path])}  ({other})"
 
 
-def _differences(own: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+def _differences(own: Mapping[str, object], theirs: Mapping[str, object]) -> list[str]:
     """The paths whose values differ or that only one of both has, without the name and the description."""
     paths = [*own, *(path for path in theirs if path not in own)]
     missing = object()
     return [p for p in paths if p not in {"name", "description"} and own.get(p, missing) != theirs.get(p, missing)]
 
 
-def folded(value: Any) -> str:
+def folded(value: object) -> str:
     """A value as `--set` takes it; the beginning of a long one, with the number of its elements or characters."""
     text = as_text(value)
     if len(text) <= MAX_VALUE and text.isprintable():
