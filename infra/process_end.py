@@ -8,6 +8,7 @@ to unwind: each would report the loss of Ray in its own way.
 
 import atexit
 import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
@@ -30,6 +31,9 @@ GRACE_SECONDS = 30.0
 
 END_SECONDS = 4.0
 """Maximum seconds from the line about the end to the exit: services that do not answer are given up after that."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+"""Option of Linux's prctl(2), in sys/prctl.h."""
 
 _KILL_SECONDS = 1.0
 """Seconds to wait for killed processes to disappear, before looking for further ones."""
@@ -127,9 +131,7 @@ def guarded(
     guard = _Guard(announce, record, grace_seconds)
     _guards.append(guard)
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, guard.on_signal)
+    handle_signals()
     try:
         yield
     finally:
@@ -138,6 +140,14 @@ def guarded(
             signal.signal(number, handler)
         _guards.remove(guard)
         guard.dismiss()
+
+
+def handle_signals() -> None:
+    """Let the guard of this process handle signals; call it in the main thread after a library has set handlers of its own."""
+    if _guards and threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does with SIGHUP
+                signal.signal(number, _guards[0].on_signal)
 
 
 def end_because(what: str) -> None:
@@ -163,6 +173,12 @@ def saving(save: Callable[[float], None]) -> Iterator[None]:
         _savers.remove(save)
 
 
+def _adopt_orphans() -> None:
+    """Make this process the parent of descendants that lose theirs, so that the end finds the workers of a raylet that died."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 class _Guard:
     """The thread that ends the process once it is asked to."""
 
@@ -170,6 +186,7 @@ class _Guard:
         import psutil  # imported now, because the end must not wait for the disk
 
         self._announce, self._record, self._psutil = announce, record, psutil
+        _adopt_orphans()
         # The rest of the grace is for the end itself, and for the process that saves the logs of a pod.
         self._save_seconds = max(grace_seconds / 2, grace_seconds - 3 * END_SECONDS)
         self._causes: queue.SimpleQueue[Cause | None] = queue.SimpleQueue()

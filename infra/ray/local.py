@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.bundle import PROJECT_ROOT
-from infra.process_end import end_because
+from infra.process_end import end_because, handle_signals
 from infra.ray import workers as ray_workers
 from infra.variables import UNPACKED
 
@@ -59,6 +59,7 @@ def ensure_ray(state: Path, *, cpus: int | None = None) -> float:
         log_to_driver=True,
         runtime_env={"env_vars": {"PYTHONPATH": str(PROJECT_ROOT), UNPACKED: str(state / "extensions")}},
     )
+    handle_signals()  # in the main thread, Ray has just set a handler for SIGTERM, which would end this process without a word
     _watch(ray._private.worker._global_node)  # Ray has no public API for its processes
     return time.monotonic() - started
 

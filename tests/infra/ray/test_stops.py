@@ -24,18 +24,18 @@ def training(home: Path, workers: int) -> "Iterator[tuple[subprocess.Popen[str],
     process = subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     assert process.stdout is not None
     try:
-        while int(process.stdout.readline()) < 3:
-            pass
+        while (line := process.stdout.readline().strip()) != "3":  # Ray prints lines of its own
+            assert line, process.stderr.read() if process.stderr else ""
         yield process, psutil.Process(process.pid).children(recursive=True)
     finally:
         process.kill()
 
 
 def ended(process: "subprocess.Popen[str]", started: list[psutil.Process]) -> tuple[int, list[str], int]:
-    """Status, errors, and how many of the processes still exist when it has ended."""
+    """Status, our lines of standard error, and how many of the processes still exist when it has ended."""
     errors = process.communicate(timeout=120)[1]
     remaining = [child for child in started if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    return process.returncode, errors.splitlines(), len(remaining)
+    return process.returncode, [line for line in errors.splitlines() if line.startswith("longrun: ")], len(remaining)
 
 
 def saved_step(home: Path) -> int:
