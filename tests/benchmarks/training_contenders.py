@@ -55,6 +55,10 @@ class ForwardingReporter:
         """A step has ended."""
         self.after_step(values)
 
+    def checkpoint_wanted(self) -> bool:
+        """Never."""
+        return False
+
 
 def chosen_precision() -> str:
     """What this machine multiplies natively."""

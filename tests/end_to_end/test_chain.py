@@ -44,6 +44,7 @@ def test_nothing_is_left_but_the_record_and_nothing_outside_the_home(finished: P
         "lock",
         "locks",
         "mlflow",
+        "preflight.json",
         "ray",
         "ray-train",
         "runs",

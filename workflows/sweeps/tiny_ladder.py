@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from components.scaling.sweeps.family import Family
 from components.scaling.sweeps.ladder import Ladder, Rung
+from components.training.config import OptimizerConfig
 from workflows.recipes.tiny import KILOBYTE, tiny
 from workflows.sweeps.python_text import python_text
 from workflows.sweeps.sweep import Sweep
@@ -34,7 +35,7 @@ def tiny_ladder() -> Sweep:
         vocabularies=(),
         pretraining=replace(
             text.pretraining,
-            training=replace(text.pretraining.training, micro_batch_tokens=512),
+            training=replace(text.pretraining.training, micro_batch_tokens=512, optimizer=OptimizerConfig()),
             max_validation_bytes=5 * KILOBYTE,
         ),
         checks=replace(base.checks, plan=text.checks.plan),

@@ -200,6 +200,10 @@ class _Rank:
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         """Tell nobody."""
 
+    def checkpoint_wanted(self) -> bool:
+        """Never."""
+        return False
+
 
 @pytest.mark.parametrize("config", [SFT, DPO], ids=["sft", "dpo"])
 def test_a_step_that_is_not_finite_is_recorded_with_the_lines_that_it_trained_on(

@@ -10,7 +10,17 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from components.artifacts import OPTIONAL, Conversation, JsonFile, JsonLine, PreferencePair, decoded, encoded
+from components.artifacts import (
+    OPTIONAL,
+    Conversation,
+    JsonFile,
+    JsonLine,
+    Omission,
+    Omissions,
+    PreferencePair,
+    decoded,
+    encoded,
+)
 from components.errors import ArtifactError, DamagedArtifact, MissingArtifact, NewerFormat
 from components.evaluation.measure import Measured
 from components.scaling.laws.published import LAWS
@@ -19,6 +29,7 @@ from components.tokenizer.special_tokens import SpecialTokens
 from tests.components.artifacts.samples import FILES, FINDINGS, PLAN
 from tests.components.scaling.text_truth import LAW
 from tests.paths import MODULES
+from workflows.preflight.asking import Remembered
 
 VALUES: tuple[JsonFile, ...] = (
     *FILES,
@@ -27,6 +38,8 @@ VALUES: tuple[JsonFile, ...] = (
     Rates(
         machine={"processor": "x"}, costs=dict.fromkeys(COSTS, 1e-9), load=0.25, micro_batch_tokens=1024, measured=(), held_out=()
     ),
+    Omissions(rows=(Omission(source="a.jsonl", unit="lines", reason="empty", count=1, total=9, setting="sources"),)),
+    Remembered(keys=("0a",)),
     SpecialTokens(bos=256, eos=257, pad=258, vocab_size=264, regular_tokens=256),
     Measured(
         bits_per_byte=FINDINGS.bits_per_byte, tasks=FINDINGS.tasks, repetition=FINDINGS.repetition, samples=FINDINGS.samples
@@ -46,6 +59,13 @@ def test_each_kind_of_file_is_among_the_values() -> None:
     assert {kind.__name__ for kind in ours} == {named(value) for value in VALUES}
 
 
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path) -> None:
+    """The folders of an artifact in which its files are."""
+    for value in VALUES:
+        (tmp_path / value.NAME).parent.mkdir(parents=True, exist_ok=True)
+
+
 @pytest.mark.parametrize("value", VALUES, ids=named)
 def test_a_value_comes_back_as_it_was_and_is_written_with_the_same_bytes(value: JsonFile, tmp_path: Path) -> None:
     value.write(tmp_path)
@@ -62,9 +82,8 @@ def test_a_value_that_is_not_there_is_missing(value: JsonFile, tmp_path: Path) -
 
 
 def first_field(value: JsonFile) -> str:
-    """A field that cannot be left out."""
-    fields = dataclasses.fields(value)  # type: ignore[arg-type]
-    return next(f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
+    """A field that cannot be left out of the file."""
+    return next(f.name for f in dataclasses.fields(value) if f.metadata != OPTIONAL)  # type: ignore[arg-type]
 
 
 def _changed(change: Callable[[dict[str, Any], str], object]) -> Callable[[JsonFile], bytes]:

@@ -15,6 +15,7 @@ ELSEWHERE = {
     "components/artifacts/splits.py": "here they are defined",
     "components/training/loop.py": "the phase of a training in which it validates",
     "components/training/meters.py": "the same",
+    "components/run_report/charts.py": "the names of the series of validation",
 }
 OURS = [path for path in MODULES if path.parts[0] == "components" and str(path) not in ELSEWHERE]
 

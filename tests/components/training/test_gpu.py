@@ -64,6 +64,9 @@ class _Peak:
         if step == 2:
             raise _Enough
 
+    def checkpoint_wanted(self) -> bool:
+        return False
+
 
 @pytest.mark.parametrize("policy", ["none", "selective", "full"])
 def test_a_training_takes_the_memory_that_its_plan_says(policy: str, tmp_path: Path) -> None:

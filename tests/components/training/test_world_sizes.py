@@ -44,6 +44,9 @@ class Stopping:
         if step > self.after:
             raise EnoughError
 
+    def checkpoint_wanted(self) -> bool:
+        return False
+
 
 def work(spec: Spec, reporter: TrainingReporter) -> tuple[int, list[Any], list[float]]:
     """Where it went on from, the weights, and the losses; nothing where it was cut off."""

@@ -56,7 +56,8 @@ def test_it_differs_from_a_task_s_pod_in_size_command_and_end_alone() -> None:
     asking = manifest(profile, "x")["spec"]
     for end in ("restartPolicy", "activeDeadlineSeconds", "terminationGracePeriodSeconds", "priorityClassName"):
         asking.pop(end)
-    task.pop("priorityClassName")
+    for end in ("terminationGracePeriodSeconds", "priorityClassName"):
+        task.pop(end)
     for spec in (task, asking):
         spec["containers"][0].pop("resources")
     assert asking["containers"][0].pop("command") == ["python", "-m", "infra.from_inside"]

@@ -149,7 +149,7 @@ def test_what_a_server_refuses_is_one_line_and_nothing_is_waited_for(server: str
 
 def test_a_failed_run_is_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     tracking.fail_run(f"http://127.0.0.1:{servers.free_port()}", "run")
-    assert "MLflow run run could not be marked as failed: " in caplog.text
+    assert "MLflow run run could not be marked as FAILED: " in caplog.text
 
 
 def test_patience_ends_with_the_address_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,9 @@ class Fragile:
             self.killed_once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def checkpoint_wanted(self) -> bool:
+        return self.reporter.checkpoint_wanted()
+
 
 def train_small_model(spec: Training, reporter: TrainingReporter) -> tuple[Any, int, str]:
     """The history, the step it went on from and a digest of the weights."""

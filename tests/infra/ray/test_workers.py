@@ -62,7 +62,7 @@ class Post:
     """The mailbox as a worker sees it: what is posted arrives when the test says so."""
 
     posts: list[list[Report]] = field(default_factory=list)
-    arrivals: list["Future[None]"] = field(default_factory=list)
+    arrivals: list["Future[bool]"] = field(default_factory=list)
 
     @property
     def report(self) -> Any:
@@ -84,7 +84,7 @@ def test_one_post_is_on_its_way_at_a_time_and_the_next_holds_what_was_reported_m
     for number in (1, 2, 3):
         rank_0.report(number, 9, {"loss": 1.0})
     assert [[step for step, _, _ in reports] for reports in post.posts] == [[1]]
-    post.arrivals[0].set_result(None)
+    post.arrivals[0].set_result(False)
     rank_0.report(4, 9, {})
     assert [[step for step, _, _ in reports] for reports in post.posts] == [[1], [2, 3, 4]]
 
@@ -93,7 +93,7 @@ def test_flushing_waits_until_every_report_has_arrived() -> None:
     class Prompt(Post):
         def _remote(self, worker: WorkerRank, reports: list[Report]) -> Any:
             sent = super()._remote(worker, reports)
-            self.arrivals[-1].set_result(None)
+            self.arrivals[-1].set_result(False)
             return sent
 
     post = Prompt()

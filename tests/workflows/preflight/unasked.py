@@ -46,7 +46,6 @@ REASONS: dict[str, str] = {
     "components/extensions/installed.py:*": CODE,
     "components/extensions/value.py:_plain": LOADED,
     "components/generation/*": MODEL,
-    "components/locks.py:Lock.acquire": "the run locks files of the same home when it starts",
     "components/model/cache.py:KeyValueCache.positions": MODEL,
     "components/model/decoder.py:Decoder._refuse_beyond_context": MODEL,
     "components/model/huggingface.py:save": EARLIER,

@@ -51,8 +51,8 @@ def costs_of(settings: Settings, listing: WasteListing) -> list[Cost]:
 
 def kept_by(kind: str) -> str:
     """What a kind of directory is kept for."""
-    artifacts = {subclass.__name__: subclass.KEPT_BY for subclass in Artifact.__subclasses__()}
-    return artifacts.get(kind) or KEPT_BY[kind]
+    artifact = next((each for each in Artifact.__subclasses__() if each.__name__ == kind), None)
+    return KEPT_BY[kind] if artifact is None else artifact.KEPT_BY
 
 
 def _users(runs: Iterable[Journal]) -> dict[str, str]:

@@ -40,6 +40,7 @@ PERMANENT = {
     "lock": "a lock",
     "locks": "locks",
     "mlflow": "the database of runs and registered models",
+    "preflight.json": "what the preflight has found to be right",
     "profiles": "addresses of clusters",
     "rates": "speeds of this machine",
     "ray-train": "the state of running trainings, which they delete",

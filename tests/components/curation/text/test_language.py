@@ -103,5 +103,5 @@ def test_the_model_tags_only_where_the_config_asks_for_it(tmp_path: Path) -> Non
     assert normalised_document(document, source("x")).language == "other"
     assert normalised_document(document, source("x"), language_model="lid176").language == "de"
     assert normalised_document(document, source("x", language="en"), language_model="lid176").language == "en"
-    with pytest.raises(ConfigError, match="language_model is 'lid218'; allowed: script, lid176"):
+    with pytest.raises(ConfigError, match=r"language_model is 'lid218' \(did you mean 'lid176'\?\); allowed: script, lid176"):
         config(source("x"), language_model="lid218")

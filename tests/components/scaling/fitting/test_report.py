@@ -30,7 +30,7 @@ def test_the_page_holds_figures_plots_and_what_was_left_out_and_asks_for_nothing
         "IsoFLOP profiles",
         "Optimal frontier",
         "Predicted against actual",
-        "nothing left out",
+        "without exclusions",
         "is number 1 from below",
     ):
         assert words in page

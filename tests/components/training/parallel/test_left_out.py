@@ -54,6 +54,9 @@ class Stepping:
     def report(self, step: int, total_steps: int, values: Mapping[str, float]) -> None:
         self.done = step
 
+    def checkpoint_wanted(self) -> bool:
+        return False
+
 
 class Bad(NextToken):
     """The last worker's loss, and so its gradient, is multiplied in one step."""
