@@ -78,13 +78,13 @@ class Omissions(JsonFile):
     NAME: ClassVar[str] = "metrics/omissions.json"
     STEP: ClassVar[str] = "the step that made this artifact"
 
-    rows: tuple[Omission, ...] = ()
+    rows: tuple[Omission, ...]
     """By source, the most frequent reason first."""
 
     @classmethod
     def read_if_any(cls, directory: Path) -> Self:
         """Read the file of the artifact in `directory`; empty if its step writes none. Raises `DamagedArtifact`."""
-        return cls.read(directory) if (directory / cls.NAME).is_file() else cls()
+        return cls.read(directory) if (directory / cls.NAME).is_file() else cls(rows=())
 
     @property
     def sources(self) -> dict[tuple[str, str], list[Omission]]:

@@ -89,7 +89,7 @@ class Remembered(JsonFile):
     NAME: ClassVar[str] = "preflight.json"
     STEP: ClassVar[str] = "longrun run"
 
-    keys: tuple[str, ...] = ()
+    keys: tuple[str, ...]
 
     @classmethod
     def of_home(cls, home: Path) -> "Remembered":
@@ -97,7 +97,7 @@ class Remembered(JsonFile):
         try:
             return cls.read(home)
         except ArtifactError:
-            return cls()
+            return cls(keys=())
 
 
 def problems_with(questions: Collection[Question], home: Path) -> list[Problem]:

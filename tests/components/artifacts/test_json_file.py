@@ -60,10 +60,10 @@ def test_each_kind_of_file_is_among_the_values() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _folders(tmp_path: Path) -> None:
-    """The folders of an artifact in which its files are."""
-    for value in VALUES:
-        (tmp_path / value.NAME).parent.mkdir(parents=True, exist_ok=True)
+def _folder(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The folder of an artifact in which the value's file is."""
+    if "value" in request.fixturenames:
+        (tmp_path / request.getfixturevalue("value").NAME).parent.mkdir(parents=True, exist_ok=True)
 
 
 @pytest.mark.parametrize("value", VALUES, ids=named)
