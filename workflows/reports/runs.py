@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from components.errors import single_line
 from workflows.steps.journal import DONE, Event, Journal
+from workflows.steps.lock import is_running
 
 _MAIN_FIGURES = (("registration", "bits_per_byte"), ("pretraining", "bits_per_byte"), ("pretraining", "loss"))
 """Steps and their figures, of which a run's main figure is the first that the run has."""
@@ -19,8 +20,8 @@ class RunSummary:
     """Its id."""
     recipe: str
     state: str
-    """`submitted` or `refused` for a run on a cluster; `unfinished`, `finished`, `failed` or `interrupted` for one on this
-    machine."""
+    """`submitted` or `refused` for a run on a cluster; `running`, `unfinished`, `finished`, `failed` or `interrupted` for one
+    on this machine."""
     made: int
     """Number of steps that the run made."""
     cached: int
@@ -55,7 +56,7 @@ class RunSummary:
         return cls(
             run=journal.name,
             recipe=opened.get("recipe", "?"),
-            state=_state(events),
+            state="running" if _state(events) == "unfinished" and is_running(journal) else _state(events),
             made=kinds.count("made"),
             cached=kinds.count("cached"),
             started=started,

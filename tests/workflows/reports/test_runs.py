@@ -8,6 +8,7 @@ import pytest
 
 from workflows.reports.runs import RunSummary, duration
 from workflows.steps.journal import Journal, open_journal
+from workflows.steps.lock import running
 
 TRAINED = {"step": "pretraining", "figures": {"steps": 10, "loss": 2.5, "bits_per_byte": 2.25}}
 
@@ -50,6 +51,12 @@ def test_a_run_that_was_interrupted_is_neither_failed_nor_finished(journal: Jour
     journal.write("finished", failed=True, interrupted=True, message="interrupted in pretraining at step 92")
     run = RunSummary.of(journal)
     assert (run.state, run.failure) == ("interrupted", "interrupted in pretraining at step 92")
+
+
+def test_a_run_whose_process_is_alive_is_running_and_then_unfinished(journal: Journal) -> None:
+    with running(journal, journal.directory.parents[1]):
+        assert RunSummary.of(journal).state == "running"
+    assert RunSummary.of(journal).state == "unfinished"
 
 
 def test_an_unfinished_run_lasts_until_its_newest_training_step(journal: Journal) -> None:
