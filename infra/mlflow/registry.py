@@ -155,7 +155,20 @@ def _versions(mlflow: "MlflowClient", name: str) -> list[Version]:
     listed = _all(functools.partial(mlflow.search_model_versions, f"name = {quote}{name}{quote}"))
     numbers = sorted(int(raw.version) for raw in listed)
     # a search does not return aliases
-    return [_version(mlflow.get_model_version(name, str(number))) for number in numbers]
+    versions = (_version_if_any(mlflow, name, number) for number in numbers)
+    return [version for version in versions if version is not None]
+
+
+def _version_if_any(mlflow: "MlflowClient", name: str, number: int) -> Version | None:
+    """A version; None if it was deleted, as by a registration of the same content at the same time."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _version(mlflow.get_model_version(name, str(number)))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 def _all(search: Callable[..., Any]) -> Iterator[Any]:
