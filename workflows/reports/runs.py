@@ -50,17 +50,21 @@ class RunSummary:
     def of(cls, journal: Journal) -> Self:
         """The summary of the run with this journal."""
         events = journal.events()
-        kinds = [event["event"] for event in events]
+        state, kinds = _state(events), [event["event"] for event in events]
         opened = next((event for event in events if "recipe" in event), {})
         started = events[0]["time"] if events else 0.0
         return cls(
             run=journal.name,
             recipe=opened.get("recipe", "?"),
-            state="running" if _state(events) == "unfinished" and is_running(journal) else _state(events),
+            state="running" if state == "unfinished" and is_running(journal) else state,
             made=kinds.count("made"),
             cached=kinds.count("cached"),
             started=started,
-            seconds=max((event["time"] for event in (*events[-1:], *_progress(journal, events))), default=started) - started,
+            seconds=max(
+                (event["time"] for event in (*events[-1:], *(_progress(journal) if state == "unfinished" else ()))),
+                default=started,
+            )
+            - started,
             result=_result(events),
             figure=_main_figure(events),
             failure=_failure(events),
@@ -77,10 +81,9 @@ def _state(events: Sequence[Event]) -> str:
     return "interrupted" if ended.get("interrupted") else "failed" if ended["failed"] else "finished"
 
 
-def _progress(journal: Journal, events: Sequence[Event]) -> Iterator[Event]:
+def _progress(journal: Journal) -> Iterator[Event]:
     """When an unfinished run last added to a series: a long training has no other events."""
-    if _state(events) == "unfinished":
-        yield from ({"time": series.stat().st_mtime} for series in journal.series("*").parent.glob("*.jsonl"))
+    return ({"time": series.stat().st_mtime} for series in journal.series("*").parent.glob("*.jsonl"))
 
 
 def _ended(events: Sequence[Event]) -> Event | None:
